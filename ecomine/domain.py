@@ -1,0 +1,121 @@
+"""The contract: what a domain offers.
+
+A domain is a value, not a class to inherit from. Its functions are pure: they get tables and frames and give frames;
+the stages read and write. Two frames matter. *Labelled rows* are what a domain learns from: entity keys, an
+`event_timestamp` at which everything must have been known, a `label`, and what the domain knows about the row itself.
+*Requests* are the same without a label: the rows for which a decision is wanted. The features of a row come from the
+feature store in both cases, point in time for the first, online for the second.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pandas as pd
+
+from ecomine.errors import NotEnoughDataError
+
+EVENT_TIMESTAMP = "event_timestamp"
+LABEL = "label"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a domain may see: relations of the clean tables up to `as_of`, and its own settings.
+
+    `tables` holds DuckDB relations by canonical name, all of one connection; a table that the source lacks is absent.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    tables: Mapping[str, duckdb.DuckDBPyRelation]
+    as_of: datetime
+    params: Any
+    seed: int
+    threads: int
+
+    def without(self, domain: "Domain") -> list[str]:
+        """What this run does without, in words; raises NotEnoughDataError where a needed table is absent."""
+        missing = [name for name in domain.requires if name not in self.tables]
+        if missing:
+            raise NotEnoughDataError(
+                f"{domain.name} needs the table {', '.join(missing)}; this source has "
+                f"{', '.join(sorted(self.tables)) or 'none'}. Map it in params.yaml or take {domain.name} out of `domains`."
+            )
+        return [f"{domain.name}: no {name} in this source" for name in domain.improves if name not in self.tables]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows to learn from and to be tested on, later in time, and what was true in the test period."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    truth: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good the decisions were on the test period.
+
+    metrics: method → metric → value; the model's own method is `model`, the others are baselines.
+    values: one row a decided unit (a user, an item …), one column a method, money a unit.
+    plots: name → frame to draw, declared to DVC as a CSV file.
+    """
+
+    metrics: Mapping[str, Mapping[str, float]]
+    values: pd.DataFrame
+    plots: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a gate."""
+
+    name: str
+    value: float
+    limit: float
+    passed: bool
+    why: str
+
+
+class Model(Protocol):
+    """Fitted state that can be kept in a folder of files which hold no code."""
+
+    def save(self, folder: Path) -> None: ...
+
+
+FeatureReader = Callable[[pd.DataFrame], pd.DataFrame]
+"""Adds the feature columns of the domain's service to rows with entity keys; missing entities get nulls."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One kind of daily decision.
+
+    label(inputs) → Rows                    labelled rows of training and test period
+    fit(train frame, inputs) → model        learns; the frame is `Rows.train` with features
+    load(folder) → model                    the inverse of `model.save`
+    request(model, keys | None) → rows      rows to decide on, for the given entities or for all
+    decide(model, frame, params) → frame    decisions from requests with features; columns `decision_columns`
+    evaluate(model, test frame, truth, params) → Evaluation
+    check(model, decisions, inputs) → [Check]   sanity limits of its own, on the decisions of `as_of`
+    """
+
+    name: str
+    question: str
+    requires: tuple[str, ...]
+    improves: tuple[str, ...]
+    params: type
+    service: str
+    entity: str
+    decision_columns: tuple[str, ...]
+    label: Callable[[Inputs], Rows]
+    fit: Callable[[pd.DataFrame, Inputs], Any]
+    load: Callable[[Path], Any]
+    request: Callable[[Any, pd.DataFrame | None], pd.DataFrame]
+    decide: Callable[[Any, pd.DataFrame, Any], pd.DataFrame]
+    evaluate: Callable[[Any, pd.DataFrame, pd.DataFrame, Any], Evaluation]
+    check: Callable[[Any, pd.DataFrame, Inputs], list[Check]]

@@ -1,0 +1,255 @@
+"""params.yaml read into frozen, typed settings.
+
+A section is a frozen dataclass whose field metadata says what each setting means. A key that no section knows is an
+error that suggests the right one; so is a value of the wrong type.
+"""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ecomine.errors import SettingsError
+
+FILE = "params.yaml"
+
+T = typing.TypeVar("T")
+
+
+def setting(default: Any, meaning: str, *, at_least: float | None = None, at_most: float | None = None) -> Any:
+    """A dataclass field holding one setting: its default, what it means (with unit) and the values it may take."""
+    metadata = {"meaning": meaning, "at_least": at_least, "at_most": at_most}
+    if isinstance(default, dict | list):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class EngineParams:
+    """Where table expressions run."""
+
+    memory_limit: str = setting("3GB", "memory DuckDB may use before it spills to disk")
+    threads: int = setting(2, "threads of DuckDB and XGBoost; part of what makes a run reproducible", at_least=1)
+
+
+@dataclass(frozen=True)
+class SqlParams:
+    """A shop's own tables, mapped by one SELECT a canonical table."""
+
+    database: str | None = setting(None, "database URL, or null to read files of the folder `raw` through DuckDB")
+    tables: dict[str, str] = setting({}, "canonical table → SELECT")
+
+
+@dataclass(frozen=True)
+class CleaningParams:
+    """What a row must satisfy; the others go to quarantine."""
+
+    earliest: datetime = setting(datetime(1990, 1, 1), "rows dated before it are refused")
+    max_quantity: float = setting(1000.0, "greatest number of units on an order line", at_least=1)
+    max_unit_price: float = setting(100_000.0, "greatest price of one unit", at_least=0)
+    price_outlier_factor: float = setting(
+        50.0, "a unit price this many times above or below its item's median is refused; 0 switches off", at_least=0
+    )
+    session_gap_minutes: int = setting(30, "a pause this long ends a session", at_least=1)
+    bot_events_per_day: int = setting(5000, "a user with more events on one day is a bot", at_least=1)
+    bot_lines_per_day: int = setting(2000, "a user with more order lines on one day is a bot", at_least=1)
+
+
+@dataclass(frozen=True)
+class QualityParams:
+    """How clean tables are validated."""
+
+    max_rows: int = setting(2_000_000, "tables larger than this are validated on an even sample of it", at_least=1)
+    max_volume_change: float = setting(
+        0.5, "warn when a table grew or shrank by more than this share since the last run", at_least=0
+    )
+    max_age_days: int = setting(7, "warn when the newest row is older than this at as_of", at_least=0)
+
+
+@dataclass(frozen=True)
+class FeatureParams:
+    """How features are computed."""
+
+    snapshot_days: int = setting(7, "days between two snapshots of windowed features", at_least=1)
+    windows: list[int] = setting([7, 30, 90], "lengths of the windows, in days")
+
+
+@dataclass(frozen=True)
+class GateParams:
+    """What a candidate must show before it may be deployed."""
+
+    confidence: float = setting(0.95, "level of the bootstrap interval", at_least=0.5, at_most=0.999)
+    bootstrap_samples: int = setting(1000, "resamples of the test units", at_least=100)
+    min_gain: float = setting(0.0, "lower end of the gain over the best baseline, money a unit, must be above it")
+    champion_tolerance: float = setting(
+        0.02, "share of the champion's value that a challenger may lose on the same rows", at_least=0
+    )
+    equality_sample: int = setting(200, "entities whose online and offline features are compared", at_least=1)
+    max_bundle_mb: float = setting(200.0, "greatest size of a bundle, megabytes", at_least=0)
+    max_latency_ms: float = setting(250.0, "greatest median time of one answer, milliseconds", at_least=0)
+
+
+@dataclass(frozen=True)
+class ServingParams:
+    """The HTTP API."""
+
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8000, "port to listen on", at_least=1, at_most=65535)
+
+
+@dataclass(frozen=True)
+class ScheduleParams:
+    """When the Prefect deployments run; cron, UTC; null for on demand only."""
+
+    retrain: str | None = setting("0 3 * * 1", "cron of the retraining of all domains")
+
+
+@dataclass(frozen=True)
+class Params:
+    """All settings of a workspace. `sections` holds the domains' own, by name."""
+
+    source: str = setting("complete_journey", "where tables come from: complete_journey or sql")
+    raw: str = setting("data/raw", "folder of the shop's own files, relative to params.yaml")
+    as_of: datetime | str = setting("latest", "nothing after this moment is seen; `latest` is the end of the last full day")
+    seed: int = setting(42, "seed of everything random", at_least=0)
+    domains: list[str] = setting(["recommendation"], "domains to run, in this order")
+    engine: EngineParams = field(default_factory=EngineParams)
+    sql: SqlParams = field(default_factory=SqlParams)
+    cleaning: CleaningParams = field(default_factory=CleaningParams)
+    quality: QualityParams = field(default_factory=QualityParams)
+    features: FeatureParams = field(default_factory=FeatureParams)
+    gate: GateParams = field(default_factory=GateParams)
+    serving: ServingParams = field(default_factory=ServingParams)
+    schedule: ScheduleParams = field(default_factory=ScheduleParams)
+    sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
+
+
+def load(path: Path, sections: Mapping[str, type]) -> Params:
+    """Settings from the file `path`; `sections` maps each domain's name to the dataclass of its settings.
+
+    Raises SettingsError for an absent or unreadable file, an unknown key, a wrong type or a value out of range.
+    """
+    if not path.is_file():
+        raise SettingsError(
+            f"There is no {path.name} in {path.parent}. Run in the folder that holds it, name that folder with "
+            "--workspace, or write one with `ecomine init FOLDER`."
+        )
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} is not readable YAML: {error}") from error
+    return parse(document, sections)
+
+
+def parse(document: Any, sections: Mapping[str, type]) -> Params:
+    """Settings from a nested dict, as `load` reads it."""
+    if not isinstance(document, dict):
+        raise SettingsError(f"{FILE} holds {type(document).__name__}; expected keys with values, such as `seed: 42`.")
+    own = {key: value for key, value in document.items() if key not in sections}
+    known = {f.name for f in dataclasses.fields(Params) if not f.metadata.get("hidden")}
+    for key in own:
+        if key not in known:
+            raise SettingsError(_unknown(str(key), "", known | set(sections)))
+    settings = {name: build(kind, document.get(name) or {}, name) for name, kind in sections.items()}
+    params = build(Params, own, "")
+    for name in params.domains:
+        if name not in sections:
+            raise SettingsError(_unknown(name, "domains", set(sections)).replace("setting", "domain", 1))
+    return dataclasses.replace(params, sections=settings)
+
+
+def build(kind: type[T], values: Any, where: str) -> T:
+    """An instance of the dataclass `kind` from a dict, checked key by key; `where` is its place in the file."""
+    if not isinstance(values, dict):
+        raise SettingsError(f"{FILE}: `{where}` holds {values!r}; expected a section of keys with values.")
+    fields = {f.name: f for f in dataclasses.fields(kind) if not f.metadata.get("hidden")}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(kind)
+    arguments = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise SettingsError(_unknown(str(key), where, set(fields)))
+        place = f"{where}.{key}" if where else str(key)
+        arguments[key] = _value(value, hints[key], fields[key].metadata, place)
+    return kind(**arguments)
+
+
+def _value(value: Any, hint: Any, metadata: Mapping[str, Any], place: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast(type, hint), value if value is not None else {}, place)
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for option in options:
+        accepted, converted = _accept(value, option)
+        if accepted:
+            _check_range(converted, metadata, place)
+            return converted
+    expected = " or ".join(_name(option) for option in options)
+    raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {expected}. It means: {metadata.get('meaning', '')}.")
+
+
+def _accept(value: Any, option: Any) -> tuple[bool, Any]:
+    origin = typing.get_origin(option) or option
+    if origin is types.NoneType:
+        return value is None, None
+    if origin is bool or isinstance(value, bool):
+        return origin is bool and isinstance(value, bool), value
+    if origin is float:
+        return isinstance(value, int | float), float(value) if isinstance(value, int | float) else value
+    if origin is datetime:
+        return _accept_time(value)
+    if origin in (list, tuple):
+        if not isinstance(value, list):
+            return False, value
+        items = [_accept(item, typing.get_args(option)[0]) for item in value]
+        return all(ok for ok, _ in items), [item for _, item in items]
+    if origin is dict:
+        if not isinstance(value, dict):
+            return False, value
+        kind = typing.get_args(option)[1]
+        entries = {str(key): _accept(item, kind) for key, item in value.items()}
+        return all(ok for ok, _ in entries.values()), {key: item for key, (_, item) in entries.items()}
+    return isinstance(value, origin), value
+
+
+def _accept_time(value: Any) -> tuple[bool, Any]:
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return False, value
+    if isinstance(value, datetime):
+        return True, value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    if isinstance(value, date):
+        return True, datetime(value.year, value.month, value.day)
+    return False, value
+
+
+def _check_range(value: Any, metadata: Mapping[str, Any], place: str) -> None:
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, int | float):
+            continue
+        low, high = metadata.get("at_least"), metadata.get("at_most")
+        if (low is not None and item < low) or (high is not None and item > high):
+            bounds = " and ".join(
+                text for text, bound in ((f"at least {low}", low), (f"at most {high}", high)) if bound is not None
+            )
+            raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {bounds}. It means: {metadata['meaning']}.")
+
+
+def _name(option: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", datetime: "a date or time"}
+    return "null" if option is types.NoneType else names.get(option, str(option))
+
+
+def _unknown(key: str, where: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.5)
+    place = f" in `{where}`" if where else ""
+    hint = f" Did you mean `{close[0]}`?" if close else ""
+    return f"{FILE}: unknown setting `{key}`{place}.{hint} Known here: {', '.join(sorted(known))}."
