@@ -106,18 +106,12 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
-class ScheduleParams:
-    """When the Prefect deployments run; cron, UTC; null for on demand only."""
-
-    retrain: str | None = setting("0 3 * * 1", "cron of the retraining of all domains")
-
-
-@dataclass(frozen=True)
 class Params:
     """All settings of a workspace. `sections` holds the domains' own, by name."""
 
     source: str = setting("complete_journey", "where tables come from: complete_journey or sql")
     raw: str = setting("data/raw", "folder of the shop's own files, relative to params.yaml")
+    project: str = setting(".", "folder of the ecomine checkout whose code makes the results, relative to params.yaml")
     as_of: datetime | str = setting("latest", "nothing after this moment is seen; `latest` is the end of the last full day")
     seed: int = setting(42, "seed of everything random", at_least=0)
     domains: list[str] = setting(["recommendation"], "domains to run, in this order")
@@ -128,7 +122,6 @@ class Params:
     features: FeatureParams = field(default_factory=FeatureParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
-    schedule: ScheduleParams = field(default_factory=ScheduleParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
 
 

@@ -1,6 +1,6 @@
 """PIPELINE: the one table of stages.
 
-Each stage says what it does, what it reads and writes and which parameters it depends on. `dvc.yaml` runs a stage as
+Each stage says what it does, what it reads and writes and which parameters and code it depends on. `dvc.yaml` runs a stage as
 `ecomine stage NAME [DOMAIN]`; the Prefect flows call `run` for the same stages in one process. A name with `{domain}`
 stands for one name a domain. A stage that is not `tracked` changes the world (it deploys) and makes no artifact, so
 DVC does not know it: an experiment never deploys.
@@ -31,6 +31,7 @@ FEATURES = "data/features"
 ONLINE = "data/online"
 FRAMES = "data/frames/{domain}"
 MODEL = "models/{domain}"
+PROPOSALS = "data/proposals/{domain}.parquet"
 DECISIONS = "decisions/{domain}.parquet"
 INGEST_REPORT = "metrics/ingest.json"
 CLEAN_REPORT = "metrics/clean.json"
@@ -88,6 +89,7 @@ class Stage:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     params: tuple[str, ...]
+    code: tuple[str, ...] = ()
     per_domain: bool = False
     tracked: bool = True
 
@@ -104,7 +106,6 @@ def ingest(context: Context) -> None:
     from ecomine.sources import read
 
     rows: dict[str, int] = {}
-    malformed: dict[str, int] = {}
     with context.connection() as connection, context.store.replacing(CANONICAL) as folder:
         folder.mkdir()
         for name, relation in read(connection, context.params, context.store.workspace):
@@ -227,7 +228,7 @@ def evaluate(context: Context, domain: Domain) -> None:
 
 
 def decide(context: Context, domain: Domain) -> None:
-    """Decisions of the candidate at as_of, from features read point in time."""
+    """Proposals: decisions of the candidate at as_of, from features read point in time. Deployment publishes them."""
     from ecomine import feature_store
 
     name = domain.name
@@ -235,9 +236,9 @@ def decide(context: Context, domain: Domain) -> None:
     model = domain.load(context.store.path(MODEL.format(domain=name)))
     requests = domain.request(model, None)
     frame = feature_store.point_in_time(context.store.workspace, requests, domain.service)
-    decisions = domain.decide(model, frame, context.params.sections[name])
-    context.store.write_frame(DECISIONS.format(domain=name), decisions)
-    context.say(f"{name}: {len(decisions):,} decisions")
+    proposals = domain.decide(model, frame, context.params.sections[name])
+    context.store.write_frame(PROPOSALS.format(domain=name), proposals)
+    context.say(f"{name}: {len(proposals):,} decisions proposed")
 
 
 def gate(context: Context, domain: Domain) -> None:
@@ -248,11 +249,12 @@ def gate(context: Context, domain: Domain) -> None:
     context.store.require(plots, f"evaluate {name}")
     folder = context.store.path(MODEL.format(domain=name))
     model = domain.load(folder)
-    decisions = context.store.read_frame(DECISIONS.format(domain=name))
+    context.store.require(PROPOSALS.format(domain=name), f"decide {name}")
+    proposals = context.store.read_frame(PROPOSALS.format(domain=name))
     with context.connection() as connection:
         checks = [
             *gates.value_checks(context.store.read_frame(f"{plots}/values.parquet"), context.params.gate, context.params.seed),
-            *domain.check(model, decisions, context.inputs(connection, domain)),
+            *domain.check(model, proposals, context.inputs(connection, domain)),
         ]
     requests = domain.request(model, None)
     sample = gates.sample(requests, domain.entity, context.params.gate.equality_sample, context.params.seed)
@@ -263,7 +265,7 @@ def gate(context: Context, domain: Domain) -> None:
         context.say(f"{name}: {'passed' if check.passed else 'FAILED'} {check.name}: {check.why}")
 
 
-def deploy(context: Context, domain: Domain) -> None:
+def deploy(context: Context, domain: Domain, force: bool = False) -> None:
     from ecomine import deployment
 
     name = domain.name
@@ -274,7 +276,7 @@ def deploy(context: Context, domain: Domain) -> None:
             f"{name}: the candidate is not deployed; "
             + "; ".join(f"{check['name']}: {check['why']}" for check in failed)
         )
-    digest = deployment.promote(context, domain)
+    digest = deployment.promote(context, domain, force)
     context.say(f"{name}: {digest[:12]} is deployed")
 
 
@@ -286,6 +288,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=("{raw}",),
         writes=(CANONICAL, INGEST_REPORT),
         params=("source", "sql"),
+        code=("ecomine/sources", "ecomine/tables.py"),
     ),
     Stage(
         "clean",
@@ -294,6 +297,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(CANONICAL,),
         writes=(CLEAN, QUARANTINE, CLEAN_REPORT),
         params=("as_of", "cleaning"),
+        code=("ecomine/cleaning", "ecomine/tables.py"),
     ),
     Stage(
         "validate",
@@ -302,6 +306,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(CLEAN, CLEAN_REPORT, "expectations"),
         writes=(VALIDATION,),
         params=("quality",),
+        code=("ecomine/quality.py",),
     ),
     Stage(
         "features",
@@ -310,6 +315,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(CLEAN, CLEAN_REPORT, VALIDATION),
         writes=(FEATURES, FEATURE_REPORT),
         params=("features",),
+        code=("ecomine/feature_store",),
     ),
     Stage(
         "materialize",
@@ -318,6 +324,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(FEATURES, CLEAN_REPORT, "features"),
         writes=(ONLINE,),
         params=("features",),
+        code=("ecomine/feature_store",),
     ),
     Stage(
         "frames",
@@ -326,6 +333,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(CLEAN, CLEAN_REPORT, FEATURES, "features"),
         writes=(FRAMES,),
         params=("{domain}", "seed"),
+        code=("ecomine/{domain}", "ecomine/feature_store"),
         per_domain=True,
     ),
     Stage(
@@ -335,6 +343,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(FRAMES, CLEAN, CLEAN_REPORT),
         writes=(MODEL,),
         params=("{domain}", "seed", "engine"),
+        code=("ecomine/{domain}",),
         per_domain=True,
     ),
     Stage(
@@ -344,32 +353,35 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(FRAMES, MODEL),
         writes=(METRICS, PLOTS),
         params=("{domain}",),
+        code=("ecomine/{domain}", "ecomine/metrics.py"),
         per_domain=True,
     ),
     Stage(
         "decide",
-        "decide for everybody with the candidate",
+        "propose a decision for everybody with the candidate",
         decide,
         reads=(MODEL, FEATURES, "features"),
-        writes=(DECISIONS,),
+        writes=(PROPOSALS,),
         params=("{domain}",),
+        code=("ecomine/{domain}", "ecomine/feature_store"),
         per_domain=True,
     ),
     Stage(
         "gate",
         "check whether the candidate may be deployed",
         gate,
-        reads=(MODEL, PLOTS, DECISIONS, CLEAN, FEATURES, ONLINE),
+        reads=(MODEL, PLOTS, PROPOSALS, CLEAN, FEATURES, ONLINE),
         writes=(GATE,),
         params=("{domain}", "gate", "seed"),
+        code=("ecomine/{domain}", "ecomine/gates.py"),
         per_domain=True,
     ),
     Stage(
         "deploy",
-        "put the candidate in the champion's place",
+        "put the candidate in the champion's place and publish its decisions",
         deploy,
-        reads=(MODEL, METRICS, GATE, ONLINE),
-        writes=(),
+        reads=(MODEL, METRICS, GATE, PROPOSALS, ONLINE),
+        writes=(DECISIONS,),
         params=("gate",),
         per_domain=True,
         tracked=False,

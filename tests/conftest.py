@@ -18,6 +18,7 @@ def make_workspace(folder: Path, tables: dict | None = None, **changes: object) 
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
     params |= {
         "source": "sql",
+        "project": str(PROJECT),
         "sql": {"database": None, "tables": {name: f"SELECT * FROM '{name}.parquet'" for name in tables}},
         **changes,
     }
