@@ -112,6 +112,7 @@ def ingest(context: Context) -> None:
             path = folder / f"{name}.parquet"
             rows[name] = write_relation(path, relation, ", ".join(f'"{c}"' for c in relation.columns))
             context.say(f"{name}: {rows[name]:,} rows read")
+    context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")
     context.store.write_json(INGEST_REPORT, {"source": context.params.source, "rows": rows})
 
 
