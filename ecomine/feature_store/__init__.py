@@ -1,0 +1,24 @@
+"""Features: declared once as expressions, computed on an engine, read through Feast for training and for serving.
+
+FEATURE_TABLES says what there is. `compute` writes the feature tables, `materialize` the online store,
+`point_in_time` joins features to rows as they were known at each row's time, `OnlineReader` reads the newest ones.
+"""
+
+from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, describe, service_features
+from ecomine.feature_store.computation import compute
+from ecomine.feature_store.equality import differences
+from ecomine.feature_store.materialization import materialize
+from ecomine.feature_store.online import OnlineReader
+from ecomine.feature_store.retrieval import point_in_time
+
+__all__ = [
+    "FEATURE_TABLES",
+    "SERVICES",
+    "OnlineReader",
+    "compute",
+    "describe",
+    "differences",
+    "materialize",
+    "point_in_time",
+    "service_features",
+]
