@@ -98,7 +98,7 @@ def replacing(target: Path) -> Iterator[Path]:
         _remove(old)
     elif new.exists():
         os.replace(new, target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -137,8 +137,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

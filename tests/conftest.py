@@ -1,4 +1,4 @@
-"""Workspaces of a tiny shop: `workspace` is fresh for each test, holding its raw tables and settings, nothing run."""
+"""Workspaces of a tiny shop: `workspace` has run nothing yet, `deployed_workspace` the whole road."""
 
 import shutil
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ecomine.stages import Context, run, steps
 from tests.shop import tiny_shop, write_raw
 
 PROJECT = Path(__file__).parents[1]
 
 
 def make_workspace(folder: Path, tables: dict | None = None, **changes: object) -> Path:
-    """A workspace in `folder` over the tables of a tiny shop; `changes` replace top-level keys of params.yaml."""
+    """A workspace in `folder` over the tables of a tiny shop; `changes` replace keys of its params.yaml."""
     tables = tables if tables is not None else tiny_shop()
     write_raw(folder / "data/raw", tables)
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
@@ -32,3 +33,53 @@ def make_workspace(folder: Path, tables: dict | None = None, **changes: object) 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     return make_workspace(tmp_path / "workspace")
+
+
+LENIENT = {"min_gain": -1000.0, "champion_tolerance": 1.0, "max_latency_ms": 10_000.0}
+"""A gate for a shop so small, on machines so busy, that figures mean little."""
+
+
+def walk(workspace: Path, *names: str) -> None:
+    """Run the named stages, or all, for every domain of the workspace."""
+    context = Context.of(workspace)
+    for stage, domain in steps(context.params.domains):
+        if not names or stage.name in names:
+            run(stage.name, domain, context)
+
+
+def change_params(workspace: Path, **changes: object) -> None:
+    """Replace top-level keys of a workspace's params.yaml."""
+    file = workspace / "params.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | changes, sort_keys=False))
+
+
+def bring_candidate(workspace: Path, other: Path) -> None:
+    """The candidate of the `other` workspace, with evaluation and proposals, in place of the one there."""
+    for name in ("models", "metrics", "data/proposals"):
+        shutil.rmtree(workspace / name)
+        shutil.copytree(other / name, workspace / name)
+    domain = {"recommendation": yaml.safe_load((other / "params.yaml").read_text())["recommendation"]}
+    change_params(workspace, **domain)
+
+
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the whole road was walked, shared by all tests: copy it before a change."""
+    workspace = make_workspace(tmp_path_factory.mktemp("walked") / "workspace", gate=LENIENT)
+    walk(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def challenger(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with another candidate, a simpler model, that passed its gate; shared by all tests."""
+    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("challenger") / "workspace"))
+    change_params(workspace, recommendation={"max_depth": 1, "max_rounds": 3})
+    walk(workspace, "train", "evaluate", "decide", "gate")
+    return workspace
+
+
+@pytest.fixture
+def deployed_workspace(walked: Path, tmp_path: Path) -> Path:
+    """A workspace of one's own in which the whole road was walked and a model is deployed."""
+    return Path(shutil.copytree(walked, tmp_path / "deployed"))

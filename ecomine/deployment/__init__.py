@@ -1,0 +1,27 @@
+"""From a candidate that passed its gate to the champion that answers, and back.
+
+    deployments/<domain>/versions/<digest>/  model, its lineage, metrics, gate and decisions; never changes
+    deployments/<domain>/current.json        the pointer to what answers now, swapped in one step
+    deployments/<domain>/history.jsonl       every deployment and rollback; only ever appended to
+
+A version is named by the SHA-256 digest of its manifest, which names the digest of every file. Nothing in a
+version depends on a clock, a host, a path or a commit, so the same candidate always has the same name; who
+deployed it, when and from which commit is in the history.
+"""
+
+from ecomine.deployment.bundle import Bundle, load
+from ecomine.deployment.overview import status
+from ecomine.deployment.records import current, history, pointer
+from ecomine.deployment.release import promote, reader, rollback
+
+__all__ = [
+    "Bundle",
+    "current",
+    "history",
+    "load",
+    "pointer",
+    "promote",
+    "reader",
+    "rollback",
+    "status",
+]

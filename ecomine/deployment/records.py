@@ -1,0 +1,156 @@
+"""The pointer to the version that answers now, and the record of every change of it.
+
+The pointer holds the whole record of the change that set it. It is swapped before the record is appended to
+the history, so that after a crash between the two the history can be completed from the pointer: readers see
+it complete at once, the next writer completes it on disk.
+"""
+
+import getpass
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ecomine.domain import Domain
+from ecomine.errors import DeploymentError
+from ecomine.store import Store, sync
+
+FOLDER = "deployments/{domain}"
+DEPLOY = "deploy"
+ROLLBACK = "rollback"
+
+
+def pointer(store: Store, domain: str) -> Path:
+    """The file whose change means that another version answers from now on."""
+    return store.path(f"{FOLDER.format(domain=domain)}/current.json")
+
+
+def current(store: Store, domain: Domain | str) -> str | None:
+    """Digest of the version that answers now; None where nothing is deployed."""
+    record = current_record(store, domain)
+    return record["digest"] if record else None
+
+
+def current_record(store: Store, domain: Domain | str) -> dict[str, Any] | None:
+    """The record of the change that put the current version in its place."""
+    path = pointer(store, _name(domain))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+        if not isinstance(record["digest"], str) or not isinstance(record["number"], int):
+            raise ValueError("digest or number is not what it should be")
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DeploymentError(
+            f"{path} is damaged ({error}). Write the last line of history.jsonl, beside it, into it."
+        ) from error
+    return record
+
+
+def history(store: Store, domain: Domain | str) -> list[dict[str, Any]]:
+    """Every deployment and rollback, oldest first; raises DeploymentError for a line that cannot be read."""
+    records, _ = _read(store, _name(domain))
+    now = current_record(store, domain)
+    if now and (not records or records[-1]["number"] < now["number"]):
+        records.append(now)
+    return records
+
+
+def deployed(records: list[dict[str, Any]]) -> list[str]:
+    """Digests that can be gone back to, oldest first, the current one last.
+
+    A deployment puts a version on top; a rollback takes away what lies above the version that it went back
+    to.
+    """
+    stack: list[str] = []
+    for record in records:
+        if record["action"] == ROLLBACK:
+            while stack and stack[-1] != record["digest"]:
+                stack.pop()
+        if not stack or stack[-1] != record["digest"]:
+            stack.append(record["digest"])
+    return stack
+
+
+def heal(store: Store, domain: str) -> bool:
+    """Complete a history that a crash cut short; True where there was something to complete."""
+    records, sound = _read(store, domain)
+    path = _path(store, domain)
+    torn = path.exists() and path.stat().st_size > sound
+    if torn:
+        os.truncate(path, sound)
+    now = current_record(store, domain)
+    behind = now is not None and (not records or records[-1]["number"] < now["number"])
+    if now is not None and behind:
+        _append(path, now)
+    return torn or behind
+
+
+def change(store: Store, domain: str, action: str, digest: str, **facts: Any) -> dict[str, Any]:
+    """Swap the pointer to `digest`, then append the record of it, with `facts`, to the history."""
+    known = history(store, domain)
+    record = {
+        "number": known[-1]["number"] + 1 if known else 1,
+        "action": action,
+        "digest": digest,
+        "previous": current(store, domain),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "who": _user(),
+        **facts,
+    }
+    path = pointer(store, domain)
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(_line(record))
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+    _append(_path(store, domain), record)
+    return record
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(_line(record))
+    sync(path)
+    sync(path.parent)
+
+
+def _read(store: Store, domain: str) -> tuple[list[dict[str, Any]], int]:
+    """Records, and how many bytes hold them: what follows the last line break was never finished."""
+    path = _path(store, domain)
+    if not path.exists():
+        return [], 0
+    content = path.read_bytes()
+    sound = content.rfind(b"\n") + 1
+    records = []
+    for number, line in enumerate(content[:sound].splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            record["number"], record["action"], record["digest"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeploymentError(
+                f"{path}, line {number}, is not a record of a deployment. The file is only ever appended to; "
+                "restore that line from a copy, or move the file away to begin a new history."
+            ) from error
+        records.append(record)
+    return records, sound
+
+
+def _path(store: Store, domain: str) -> Path:
+    return store.path(f"{FOLDER.format(domain=domain)}/history.jsonl")
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in many containers
+        return f"user {os.getuid()}"
+
+
+def _name(domain: Domain | str) -> str:
+    return domain if isinstance(domain, str) else domain.name

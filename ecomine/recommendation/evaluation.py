@@ -1,0 +1,71 @@
+"""On the test window: how much of what people bought was on their list, and what that was worth in money.
+
+Compared are the candidate (`model`), the same rows by logistic regression (`linear`), what each person bought most
+often (`personal_top`), the same with recent purchases counting more (`personal_recent`), both filled up with what is
+popular, and what is popular (`popularity`). The money of a list is what was spent in the window on the items listed:
+an upper bound of what it brings, the same for every method, so that their difference is meaningful. `linear` is a
+model on offer, not a baseline, so it has metrics but no money.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ecomine import metrics
+from ecomine.domain import LABEL, Evaluation
+from ecomine.errors import NotEnoughDataError
+from ecomine.recommendation.model import Recommender
+from ecomine.recommendation.params import RecommendationParams
+from ecomine.recommendation.policy import top
+
+AT = (10, 20)
+BASELINES = ("personal_top", "personal_recent", "popularity")
+
+
+def evaluate(model: Recommender, frame: pd.DataFrame, truth: pd.DataFrame, params: RecommendationParams) -> Evaluation:
+    """Metrics at 10 and 20 over everybody who bought something in the window; money at the length of the list.
+
+    Raises NotEnoughDataError where nobody bought anything.
+    """
+    if truth.empty or frame.empty:
+        raise NotEnoughDataError(
+            f"The test window holds {len(truth):,} purchases and {len(frame):,} candidates; nothing can be measured. "
+            "Bring a longer history or a longer horizon."
+        )
+    score = model.score(frame)
+    scores = {
+        "model": score,
+        "linear": model.score_plainly(frame),
+        "personal_top": filled_up(frame, "personal_orders"),
+        "personal_recent": filled_up(frame, "personal_score"),
+        "popularity": popularity(frame),
+    }
+    longest = max(*AT, params.list_length)
+    lists = {name: top(frame[["user_id", "item_id"]], values, longest) for name, values in scores.items()}
+    catalogue = len(model.finder.items)
+    values = {
+        name: metrics.ranking_by_unit(lists[name], truth, params.list_length).set_index("user_id")["value"]
+        for name in ("model", *BASELINES)
+    }
+    curves = {name: metrics.recall_curve(chosen, truth, longest) for name, chosen in lists.items()}
+    return Evaluation(
+        metrics={name: metrics.ranking(chosen, truth, AT, catalogue) for name, chosen in lists.items()},
+        values=pd.DataFrame(values).reset_index(),
+        plots={
+            "recall": pd.DataFrame({"k": np.arange(1, longest + 1), **curves}),
+            "hits_by_score": metrics.calibration(score, frame[LABEL].to_numpy()),
+        },
+    )
+
+
+def popularity(frame: pd.DataFrame) -> np.ndarray:
+    """Score of the baseline that shows everybody the same: what sells best."""
+    return frame["popularity_score"].to_numpy(float)
+
+
+def filled_up(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Score of a baseline that lists what somebody bought, by `column`, ties and empty places by popularity."""
+    popular = popularity(frame)
+    share = popular / max(popular.max(), 1e-9)
+    personal = frame[column].to_numpy(float)
+    # Ranks leave room between equal values for the popularity that decides among them.
+    return np.where(personal > 0, np.unique(personal, return_inverse=True)[1] + 0.5 * share, share - 1.0)

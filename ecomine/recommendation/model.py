@@ -1,0 +1,177 @@
+"""The recommender: retrievers that find candidates and a ranker that orders them."""
+
+import dataclasses
+import json
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from ecomine import params as settings
+from ecomine.domain import EVENT_TIMESTAMP, LABEL
+from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
+from ecomine.recommendation import candidates
+from ecomine.recommendation.candidates import CandidateFinder
+from ecomine.recommendation.params import RecommendationParams
+from ecomine.recommendation.purchases import DAY_US, Purchases
+from ecomine.recommendation.rankers import MODELS, LinearRanker, Lists, Ranker
+from ecomine.store import write_frame, write_json
+
+FEATURE_SEPARATOR = "__"
+"""Between the view and the feature in the name of a feature column."""
+
+LAST_ORDER_DAY = "user_item__last_order_day"
+MEAN_GAP = "user_item__mean_gap_days"
+
+
+class Recommender:
+    """Finds products for each customer and orders them by how probably they are bought within the horizon.
+
+    `fit(rows, order_lines)` learns the order from labelled rows, as `features.labelled` makes them, with any number of
+    feature columns `view__feature` beside; then it fits the retrievers on all order lines up to `as_of`. It needs no
+    pipeline: DataFrames in, DataFrames out.
+    """
+
+    def __init__(self, params: RecommendationParams | None = None, seed: int = 42, threads: int = 2) -> None:
+        self.params = params or RecommendationParams()
+        self.seed, self.threads = seed, threads
+        self.ranker = _ranker(self.params)
+        self.plain = LinearRanker(self.params)
+        self.finder = CandidateFinder(self.params)
+        self.features: tuple[str, ...] = ()
+        self.titles = np.array([], object)
+
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        order_lines: duckdb.DuckDBPyRelation | pd.DataFrame,
+        items: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
+        as_of: datetime | None = None,
+    ) -> "Recommender":
+        """Learns; `items` (item_id, title) gives the reasons names to use.
+
+        Raises FeatureError for a missing or textual column, NotEnoughDataError for rows with only one kind of label.
+        """
+        _require(rows, ("user_id", "item_id", EVENT_TIMESTAMP, LABEL, *candidates.COLUMNS), "training rows")
+        if rows.empty or rows[LABEL].nunique() < 2:
+            raise NotEnoughDataError(
+                f"{len(rows):,} training rows with the labels {sorted(rows[LABEL].unique().tolist())}; expected "
+                "purchases and non-purchases. Bring a longer history or a longer horizon."
+            )
+        self.features = tuple(sorted(name for name in rows.columns if FEATURE_SEPARATOR in str(name)))
+        # The row order decides about sums and samples inside the ranker, so it must not depend on who made the rows.
+        rows = rows.sort_values([EVENT_TIMESTAMP, "user_id", "item_id"], kind="stable", ignore_index=True)
+        values, lists = self.design(rows), _lists(rows)
+        for ranker in (self.ranker, self.plain):
+            ranker.fit(values, lists, self.threads, self.seed)
+        self.finder.fit(Purchases.of(order_lines, as_of))
+        self.titles = _titles(self.finder.items, items)
+        return self
+
+    @property
+    def as_of(self) -> datetime:
+        """Nothing after it was seen."""
+        return self.finder.at
+
+    def candidates(self, user_ids: np.ndarray | None = None) -> pd.DataFrame:
+        """Rows to rank at `as_of` for the given users, or for all that are known; see `CandidateFinder.rows`."""
+        return self.finder.rows(self.finder.users if user_ids is None else np.unique(np.asarray(user_ids, object)))
+
+    def score(self, rows: pd.DataFrame) -> np.ndarray:
+        """A number a row, higher for what is bought sooner; raises FeatureError for missing feature columns."""
+        return self._score(self.ranker, rows)
+
+    def score_plainly(self, rows: pd.DataFrame) -> np.ndarray:
+        """The same by logistic regression, the plain comparison."""
+        return self._score(self.plain, rows)
+
+    def _score(self, ranker: Ranker, rows: pd.DataFrame) -> np.ndarray:
+        if rows.empty:
+            return np.zeros(0)
+        return ranker.score(self.design(rows)).astype(np.float64)
+
+    def design(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The numbers that the ranker sees: what the retrievers say, the features, and their age at the row's time.
+
+        Columns are float32, in a fixed order; ids and timestamps are never among them.
+        """
+        _require(rows, (EVENT_TIMESTAMP, *candidates.COLUMNS, *self.features), "rows")
+        columns = {name: _numbers(rows[name]) for name in (*candidates.COLUMNS, *self.features)}
+        if LAST_ORDER_DAY in columns:
+            day = rows[EVENT_TIMESTAMP].to_numpy("datetime64[us]").astype(np.int64) // DAY_US
+            columns["days_since_purchase"] = (day - columns[LAST_ORDER_DAY]).astype(np.float32)
+            # A day is not a number to learn from: later rows would lie outside everything seen.
+            del columns[LAST_ORDER_DAY]
+            if MEAN_GAP in columns:
+                gap = np.maximum(columns[MEAN_GAP], 1.0)
+                columns["days_since_purchase_by_gap"] = columns["days_since_purchase"] / gap
+        return pd.DataFrame(columns)
+
+    def save(self, folder: Path) -> None:
+        """Files that hold no code: JSON, Parquet and XGBoost's UBJ."""
+        state = {
+            "params": dataclasses.asdict(self.params),
+            "seed": self.seed,
+            "threads": self.threads,
+            "as_of": self.as_of,
+            "features": self.features,
+        }
+        write_json(folder / "recommender.json", state)
+        write_frame(folder / "titles.parquet", pd.DataFrame({"title": self.titles}))
+        self.finder.save(folder)
+        self.plain.save(folder)
+        self.ranker.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Recommender":
+        """The inverse of `save`."""
+        state = json.loads((folder / "recommender.json").read_text())
+        model = cls(settings.build(RecommendationParams, state["params"], "params"), state["seed"], state["threads"])
+        model.features = tuple(state["features"])
+        model.titles = pd.read_parquet(folder / "titles.parquet")["title"].to_numpy(object)
+        model.finder.load(folder, datetime.fromisoformat(state["as_of"]))
+        model.plain.load(folder)
+        model.ranker.load(folder)
+        return model
+
+
+def _ranker(params: RecommendationParams) -> Ranker:
+    if params.model not in MODELS:
+        raise SettingsError(f"`recommendation.model` is {params.model!r}; expected one of {', '.join(MODELS)}.")
+    return MODELS[params.model](params)
+
+
+def _lists(rows: pd.DataFrame) -> Lists:
+    """Lists of sorted rows: one customer at one moment; the last moment is for validation."""
+    moment, user = rows[EVENT_TIMESTAMP].to_numpy(), rows["user_id"].to_numpy(object)
+    begins = np.concatenate([[True], (moment[1:] != moment[:-1]) | (user[1:] != user[:-1])])
+    return Lists(rows[LABEL].to_numpy(np.float32), np.cumsum(begins) - 1, moment == moment.max())
+
+
+def _require(frame: pd.DataFrame, names: tuple[str, ...], what: str) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise FeatureError(
+            f"The {what} lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
+            "Read them through the feature service that the model was trained with."
+        )
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    # A column of nothing but nulls may come as objects; it is still a column of numbers.
+    if not pd.api.types.is_numeric_dtype(column) and column.notna().any():
+        kinds = sorted({type(value).__name__ for value in column.dropna().head(1000)})
+        if kinds != ["bool"] and not set(kinds) <= {"int", "float", "Decimal"}:
+            raise FeatureError(f"The feature {column.name} holds {', '.join(kinds)}; expected numbers or flags.")
+    return np.asarray(column.astype("float64"), np.float32)
+
+
+def _titles(item_ids: np.ndarray, items: duckdb.DuckDBPyRelation | pd.DataFrame | None) -> np.ndarray:
+    """What to call each item: its title, or its id where there is none."""
+    if items is None or "title" not in items.columns:
+        return item_ids
+    frame = items if isinstance(items, pd.DataFrame) else items.project("item_id, title").df()
+    titles = frame.drop_duplicates("item_id").set_index("item_id")["title"].reindex(item_ids)
+    return np.where(titles.notna(), titles.to_numpy(object), item_ids)

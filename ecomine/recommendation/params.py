@@ -1,0 +1,36 @@
+"""The settings of recommendation, each once, with unit and default."""
+
+from dataclasses import dataclass
+
+from ecomine.params import setting
+
+
+@dataclass(frozen=True)
+class RecommendationParams:
+    """How products are found and ranked for each customer."""
+
+    horizon_days: int = setting(14, "days after a moment in which a purchase counts as a success", at_least=1)
+    train_periods: int = setting(4, "label windows to learn from, before the test window", at_least=1)
+    list_length: int = setting(20, "products on a customer's list", at_least=1)
+    model: str = setting("xgboost", "what ranks the candidates: xgboost or linear")
+    personal_candidates: int = setting(120, "candidates a customer from what they bought before", at_least=1)
+    copurchase_candidates: int = setting(50, "candidates a customer from what goes with it", at_least=0)
+    popularity_candidates: int = setting(50, "candidates from what sells best, for everybody", at_least=1)
+    personal_half_life_days: float = setting(90.0, "days after which a purchase counts half as a habit", at_least=0.1)
+    copurchase_half_life_days: float = setting(90.0, "days after which a basket counts half as evidence", at_least=0.1)
+    popularity_half_life_days: float = setting(14.0, "days after which a sale counts half as popularity", at_least=0.1)
+    neighbours: int = setting(30, "products kept as going with a product", at_least=1)
+    recent_items: int = setting(40, "products of a customer whose neighbours are looked up", at_least=1)
+    basket_limit: int = setting(100, "larger orders tell nothing about what goes together and are left out", at_least=2)
+    min_support: int = setting(10, "orders a product must be in before neighbours are told for it", at_least=1)
+    negatives_kept: float = setting(
+        0.2, "share of the candidates that were not bought which training sees", at_least=0.001, at_most=1
+    )
+    max_rounds: int = setting(200, "most trees of XGBoost; fewer where validation says so", at_least=1)
+    patience: int = setting(20, "rounds without a better validation after which XGBoost stops", at_least=1)
+    learning_rate: float = setting(0.1, "step of XGBoost", at_least=0.0001, at_most=1)
+    max_depth: int = setting(4, "depth of a tree", at_least=1, at_most=16)
+    min_child_weight: float = setting(1.0, "least weight of rows in a leaf", at_least=0)
+    pairs: int = setting(4, "pairs of products compared for each product of a list, in each round", at_least=1)
+    subsample: float = setting(0.8, "share of rows a tree sees", at_least=0.01, at_most=1)
+    colsample: float = setting(0.6, "share of columns a tree sees", at_least=0.01, at_most=1)

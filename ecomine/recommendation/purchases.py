@@ -1,0 +1,94 @@
+"""The order lines up to a moment, with users and items as whole numbers, so that retrievers can work on matrices."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from ecomine.errors import FeatureError, NotEnoughDataError
+
+COLUMNS = ("order_id", "user_id", "item_id", "event_timestamp")
+DAY_US = 86_400_000_000
+_TABLE = "recommendation_purchases"
+
+
+def day_number(moment: datetime | pd.Timestamp) -> float:
+    """Days since 1970-01-01, with the time of day as the fraction."""
+    return pd.Timestamp(moment).value / (DAY_US * 1000)
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Order lines with event_timestamp <= `at`.
+
+    `users` and `items` are sorted ids; a code is a place in them. `lines` is a DuckDB relation of one row a line with
+    the columns user, item (codes), order_id and day (days since 1970). It lives as long as its connection.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    lines: duckdb.DuckDBPyRelation
+    at: datetime
+
+    @classmethod
+    def of(cls, order_lines: duckdb.DuckDBPyRelation | pd.DataFrame, at: datetime | None = None) -> "Purchases":
+        """Codes the lines of a relation or a DataFrame up to `at` (default: its newest line).
+
+        Raises FeatureError for a missing column and NotEnoughDataError where no line is left.
+        """
+        missing = [name for name in COLUMNS if name not in order_lines.columns]
+        if missing:
+            raise FeatureError(
+                f"The order lines lack {', '.join(missing)}; they have {', '.join(order_lines.columns)}. "
+                f"Expected {', '.join(COLUMNS)}."
+            )
+        if isinstance(order_lines, pd.DataFrame):
+            order_lines = duckdb.connect().from_df(order_lines)
+        if at is None:
+            (newest,) = order_lines.query("lines", "SELECT max(event_timestamp) FROM lines").fetchall()[0]
+            at = newest
+        seen = None if at is None else order_lines.filter(f"event_timestamp <= TIMESTAMP '{at}'")
+        users = [] if seen is None else seen.project("user_id").distinct().order("user_id").fetchnumpy()["user_id"]
+        if at is None or seen is None or len(users) == 0:
+            raise NotEnoughDataError(
+                f"There is no order line up to {at}; recommendation needs a history of purchases to learn from."
+            )
+        seen.query(
+            "lines",
+            f"""CREATE OR REPLACE TEMP TABLE {_TABLE} AS
+            WITH users AS (SELECT user_id, row_number() OVER (ORDER BY user_id) - 1 AS code
+                           FROM (SELECT DISTINCT user_id FROM lines)),
+            items AS (SELECT item_id, row_number() OVER (ORDER BY item_id) - 1 AS code
+                      FROM (SELECT DISTINCT item_id FROM lines))
+            SELECT users.code::INTEGER AS user, items.code::INTEGER AS item, order_id,
+                   epoch_us(event_timestamp) / {DAY_US} AS day
+            FROM lines JOIN users USING (user_id) JOIN items USING (item_id)""",
+        )
+        items = seen.project("item_id").distinct().order("item_id").fetchnumpy()["item_id"]
+        lines = seen.query("lines", f"SELECT * FROM {_TABLE}")
+        return cls(np.asarray(users, object), np.asarray(items, object), lines, at)
+
+    def until(self, at: datetime) -> "Purchases":
+        """The part known at an earlier moment, with the same codes."""
+        return replace(self, lines=self.lines.filter(f"day <= {day_number(at)!r}"), at=at)
+
+    def earliest(self) -> datetime:
+        """The moment of the first line."""
+        day = float(self.query("SELECT min(day) AS day FROM lines")["day"][0])
+        return datetime(1970, 1, 1) + timedelta(days=day)
+
+    def query(self, sql: str) -> dict[str, np.ndarray]:
+        """Columns of a query over the table `lines`."""
+        return {name: np.asarray(column) for name, column in self.lines.query("lines", sql).fetchnumpy().items()}
+
+
+def codes(ids: np.ndarray, wanted: pd.Series | np.ndarray) -> np.ndarray:
+    """Places of the `wanted` ids in the sorted `ids`; -1 for an id that is not there."""
+    return np.asarray(pd.Index(ids).get_indexer(pd.Index(wanted)))
+
+
+def decay(half_life_days: float, at: datetime) -> str:
+    """SQL of a line's weight: 1 at the moment `at`, half after each half-life; a decimal, so that sums are exact."""
+    return f"CAST(pow(0.5, ({day_number(at)!r} - day) / {half_life_days!r}) AS DECIMAL(18, 9))"

@@ -1,0 +1,49 @@
+"""Limits that lists of recommendations must keep, whatever they are worth."""
+
+import numpy as np
+import pandas as pd
+
+from ecomine.domain import Check, Inputs
+from ecomine.recommendation.model import Recommender
+from ecomine.recommendation.purchases import codes
+
+MIN_DISTINCT = 2.0
+"""Fewest different items over all lists, in list lengths: a single list for everybody is a broken ranker."""
+
+
+def check(model: Recommender, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
+    """Every customer has a list of known, different items with scores, and the lists are not all the same."""
+    length = inputs.params.list_length
+    users = decisions["user_id"].nunique()
+    doubled = int(decisions.duplicated(["user_id", "item_id"]).sum())
+    longest = int(decisions.groupby("user_id").size().max()) if users else 0
+    unknown = int((codes(model.finder.items, decisions["item_id"]) < 0).sum())
+    unscored = int((~np.isfinite(decisions["score"].to_numpy(float))).sum())
+    silent = int((decisions["reason"].isna() | (decisions["reason"] == "")).sum())
+    without = len(model.finder.users) - users
+    distinct = decisions["item_id"].nunique()
+    # A shop with few items or customers cannot show more than it has.
+    needed = min(MIN_DISTINCT * length, len(model.finder.items) / 2, users)
+    return [
+        _none("items_listed_twice", doubled, "items are on the same list twice"),
+        _at_most("list_length", longest, length, f"the longest list has {longest} items; at most {length}"),
+        _none("unknown_items", unknown, "listed items were never sold"),
+        _none("null_scores", unscored, "scores are null or infinite"),
+        _none("no_reason", silent, "listed items have no reason"),
+        _none("customers_without_list", without, "customers have no list"),
+        Check(
+            "different_items",
+            float(distinct),
+            float(needed),
+            distinct >= needed and users > 0,
+            f"{distinct:,} different items on {users:,} lists; at least {needed:.0f}",
+        ),
+    ]
+
+
+def _none(name: str, count: int, what: str) -> Check:
+    return _at_most(name, count, 0, f"{count:,} {what}")
+
+
+def _at_most(name: str, value: int, limit: int, why: str) -> Check:
+    return Check(name, float(value), float(limit), value <= limit, why)

@@ -1,0 +1,1 @@
+"""The HTTP API: answers from deployed versions and the online store."""

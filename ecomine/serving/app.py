@@ -1,0 +1,150 @@
+"""The application: routes of the domains, health, what is deployed, an OpenAPI page without outside hosts."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from ecomine import __version__, deployment
+from ecomine.domains import DOMAINS
+from ecomine.errors import EcomineError
+from ecomine.serving import errors
+from ecomine.serving.access import Access
+from ecomine.serving.catalogue import Catalogue
+from ecomine.serving.champion import Champion
+from ecomine.serving.routes import ROUTES
+from ecomine.stages import Context
+
+DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
+
+Every answer names the version (`model`, a digest) that gave it. Errors are `{"error": …, "hint": …}`.
+An `X-Request-ID` that is sent comes back with the answer; otherwise one is made."""
+
+
+class Check(BaseModel):
+    """One check of the gate."""
+
+    name: str
+    value: float
+    limit: float
+    passed: bool
+    why: str
+
+
+class Deployed(BaseModel):
+    """A version that answers."""
+
+    domain: str
+    model: str = Field(description="digest of the version")
+    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    deployed_at: datetime | None = Field(description="when it was put in its place, or gone back to")
+    features: list[str] = Field(description="what the model is told about a row")
+    metrics: dict[str, float] = Field(description="of the model on its test period")
+    checks: list[Check] = Field(description="the gate it passed, counted in money")
+
+
+class Models(BaseModel):
+    """What is deployed."""
+
+    models: list[Deployed]
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Readiness(BaseModel):
+    """Whether each domain can answer."""
+
+    ready: bool
+    domains: dict[str, str] = Field(description="domain → digest of the version that answers, or why none does")
+
+
+def create_app(workspace: Path) -> FastAPI:
+    """The API over a workspace; raises SettingsError where its params.yaml cannot be used."""
+    from fastapi_offline import FastAPIOffline
+
+    context = Context.of(workspace)
+    catalogue = Catalogue(context.store)
+    champions = {name: Champion(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
+
+    def readiness() -> Readiness:
+        domains, ready = {}, bool(champions)
+        for name, champion in champions.items():
+            try:
+                domains[name] = champion.get().bundle.digest
+            except EcomineError as error:
+                domains[name], ready = str(error), False
+        return Readiness(ready=ready, domains=domains)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
+        yield
+
+    app = FastAPIOffline(
+        title="ecomine", version=__version__, description=DESCRIPTION, redoc_url=None, lifespan=lifespan
+    )
+    app.add_middleware(Access)
+    errors.install(app)
+    for name, champion in champions.items():
+        app.include_router(ROUTES[name](champion, catalogue))
+
+    @app.get("/healthz", tags=["operation"], summary="Is the process alive")
+    def healthz() -> Health:
+        return Health(status="alive")
+
+    @app.get(
+        "/readyz",
+        tags=["operation"],
+        summary="Can every domain answer",
+        responses={503: {"model": Readiness}},
+    )
+    def readyz() -> JSONResponse:
+        state = readiness()
+        return JSONResponse(state.model_dump(), 200 if state.ready else 503)
+
+    @app.get("/v1/models", tags=["operation"], summary="What is deployed")
+    def models() -> Models:
+        answering = {name: champion.get().bundle for name, champion in champions.items() if champion.answers}
+        return Models(models=[_deployed(context, bundle) for bundle in answering.values()])
+
+    return app
+
+
+def _deployed(context: Context, bundle: deployment.Bundle) -> Deployed:
+    records = deployment.history(context.store, bundle.domain)
+    times = [record["when"] for record in records if record["digest"] == bundle.digest]
+    return Deployed(
+        domain=bundle.domain,
+        model=bundle.digest,
+        as_of=bundle.as_of,
+        deployed_at=times[-1] if times else None,
+        features=list(bundle.features),
+        metrics=bundle.metrics.get("model", {}),
+        checks=[Check(**check) for check in bundle.checks],
+    )
+
+
+def run(workspace: Path, host: str, port: int) -> None:
+    """Serve a workspace until interrupted."""
+    import uvicorn
+
+    configure_logs()
+    # uvicorn's own access log holds the caller's address and the whole path, which names a customer.
+    uvicorn.run(create_app(workspace), host=host, port=port, access_log=False, log_config=None)
+
+
+def configure_logs() -> None:
+    """Log lines of the API to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    for name, level in (("ecomine", logging.INFO), ("uvicorn", logging.INFO)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.level, logger.propagate = [handler], level, False

@@ -1,0 +1,129 @@
+"""The deployed version of a domain in memory, exchanged for the next one while requests go on."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecomine.deployment import Bundle, load, pointer, reader
+from ecomine.domain import Domain, FeatureReader
+from ecomine.errors import DeploymentError, EcomineError, MissingInputError
+from ecomine.store import Store
+
+log = logging.getLogger("ecomine.serving")
+
+RETRY_SECONDS = 30.0
+"""Pause before what could not be opened is tried again; another version or online store is tried at once."""
+
+Stamp = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A version with the online features it reads: what one request works with from beginning to end."""
+
+    domain: Domain
+    model: Any
+    bundle: Bundle
+    read: FeatureReader
+
+    def requests(self, keys: pd.DataFrame) -> pd.DataFrame:
+        """The rows to decide on, with features, for the entities in `keys`."""
+        rows = self.domain.request(self.model, keys)
+        try:
+            return self.read(rows)
+        except MissingInputError:  # the online store is being replaced, away for the moment between two renames
+            time.sleep(0.1)
+            return self.read(rows)
+
+    def decide(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return self.domain.decide(self.model, frame, self.bundle.params)
+
+
+class Champion:
+    """The deployed version of one domain; looks at pointer and online store each time it is asked."""
+
+    def __init__(self, store: Store, domain: Domain) -> None:
+        self.store, self.domain = store, domain
+        self._answers: Answers | None = None
+        self._stamp: tuple[Stamp, Stamp] = (None, None)
+        self._failed: tuple[tuple[Stamp, Stamp], float] | None = None
+        self._error: EcomineError | None = None
+        self._loading = threading.Lock()
+
+    @property
+    def answers(self) -> bool:
+        """Whether there is something that answers."""
+        try:
+            self.get()
+        except EcomineError:
+            return False
+        return True
+
+    def get(self) -> Answers:
+        """What answers now; DeploymentError where nothing does, MissingInputError without online features.
+
+        Only one request at a time loads what is new; the others, meanwhile, are answered by what was there
+        before. So is everybody where the new version cannot be loaded.
+        """
+        stamp = self._look()
+        if self._answers is not None and (stamp == self._stamp or not self._worth_trying(stamp)):
+            return self._answers
+        if self._answers is None:
+            with self._loading:
+                self._refresh(self._look())
+        elif self._loading.acquire(blocking=False):
+            try:
+                self._refresh(stamp)
+            finally:
+                self._loading.release()
+        if self._answers is None:
+            raise self._error or DeploymentError(f"{self.domain.name}: nothing is deployed.")
+        return self._answers
+
+    def _refresh(self, stamp: tuple[Stamp, Stamp]) -> None:
+        if (self._answers is not None and stamp == self._stamp) or not self._worth_trying(stamp):
+            return
+        old = self._answers
+        try:
+            same_version = old is not None and stamp[0] == self._stamp[0]
+            same_online = old is not None and stamp[1] == self._stamp[1]
+            model, bundle = (old.model, old.bundle) if old and same_version else load(self.store, self.domain)
+            read = old.read if old and same_online else reader(self.store, self.domain)
+        except Exception as error:  # whatever is wrong with what is new, what is there goes on answering
+            self._note(stamp, error)
+            return
+        self._answers, self._stamp = Answers(self.domain, model, bundle, read), stamp
+        self._failed = self._error = None
+        if not same_version:
+            log.info("%s: version %s answers from now on", self.domain.name, bundle.digest[:12])
+
+    def _note(self, stamp: tuple[Stamp, Stamp], error: Exception) -> None:
+        first = self._failed is None or self._failed[0] != stamp
+        self._failed = (stamp, time.monotonic())
+        self._error = error if isinstance(error, EcomineError) else DeploymentError(f"{type(error).__name__}: {error}")
+        if first:
+            stays = self._answers and f"version {self._answers.bundle.digest[:12]} goes on answering"
+            log.error("%s: %s; %s", self.domain.name, error, stays or "nothing answers")
+
+    def _worth_trying(self, stamp: tuple[Stamp, Stamp]) -> bool:
+        if self._failed is None or self._failed[0] != stamp:
+            return True
+        return time.monotonic() - self._failed[1] > RETRY_SECONDS
+
+    def _look(self) -> tuple[Stamp, Stamp]:
+        # While the online store is being replaced it is away for a moment; the old one is read meanwhile.
+        online = _stamp(self.store.path("data/online")) or self._stamp[1]
+        return _stamp(pointer(self.store, self.domain.name)), online
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino

@@ -1,0 +1,77 @@
+"""Every domain against every check, on a tiny shop with the real feature store."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import pandas as pd
+import pytest
+
+from ecomine import feature_store, stages
+from ecomine.checks import CHECKS, Case
+from ecomine.domain import Domain, Inputs, Rows
+from ecomine.domains import DOMAINS
+from ecomine.stages import CLEAN, CLEAN_REPORT, Context
+from tests.conftest import make_workspace
+from tests.shop import START, tiny_shop
+
+AS_OF = (START + pd.Timedelta(days=150)).to_pydatetime()
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """A workspace with clean tables and computed features."""
+    tables = tiny_shop()
+    context = Context.of(make_workspace(tmp_path_factory.mktemp("conformance") / "workspace", tables))
+    for name, frame in tables.items():
+        context.store.write_frame(f"{CLEAN}/{name}.parquet", frame)
+    context.store.write_json(CLEAN_REPORT, {"as_of": AS_OF, "tables": {}})
+    stages.features(context)
+    return context
+
+
+@pytest.fixture(scope="module", params=DOMAINS.values(), ids=lambda domain: domain.name)
+def domain(request: pytest.FixtureRequest) -> Domain:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def case(context: Context, domain: Domain) -> Iterator[Callable[[], Case]]:
+    """Makes a case whose frames nobody else holds; labelling, joining and fitting is done once."""
+
+    def read(rows: pd.DataFrame) -> pd.DataFrame:
+        return feature_store.point_in_time(context.store.workspace, rows, domain.service)
+
+    with context.connection() as connection:
+        inputs = context.inputs(connection, domain)
+        rows = domain.label(inputs)
+        train, test = read(rows.train), read(rows.test)
+        model = domain.fit(train, inputs)
+        yield lambda: Case(inputs, Rows(train.copy(), test.copy(), rows.truth.copy()), read, model)
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
+def test_conforms(check: Callable, domain: Domain, case: Callable[[], Case]) -> None:
+    check(domain, case)
+
+
+def test_the_shop_has_what_the_checks_leave_out(context: Context, domain: Domain) -> None:
+    with context.connection() as connection:
+        inputs: Inputs = context.inputs(connection, domain)
+        assert inputs.as_of == datetime(2024, 5, 30)
+        assert set(domain.requires) <= set(inputs.tables)
+
+
+def test_a_check_fails_for_a_domain_that_breaks_it(domain: Domain, case: Callable[[], Case]) -> None:
+    def forgetful(model: object, frame: pd.DataFrame, params: object) -> pd.DataFrame:
+        return domain.decide(model, frame, params).drop(columns=domain.decision_columns[-1])
+
+    with pytest.raises(AssertionError, match="decisions have the columns"):
+        CHECKS["decides_in_canonical_columns"](replace(domain, decide=forgetful), case)
+
+    def changing(model: object, frame: pd.DataFrame, params: object) -> pd.DataFrame:
+        frame["new"] = 1
+        return domain.decide(model, frame, params)
+
+    with pytest.raises(AssertionError, match="requests"):
+        CHECKS["does_not_change_its_inputs"](replace(domain, decide=changing), case)
