@@ -1,1 +1,1 @@
-"""Side by side with what a user would pick instead: `python -m benchmarks.NAME`. Each prints a table, then one JSON line."""
+"""Side by side with what a user would pick instead: `python -m benchmarks.NAME` prints a table, then one JSON line."""

@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("name", help="name of the stage")
     stage.add_argument("domain", nargs="?", help="kind of decision, for stages that are a domain's own")
     quarantine = add("quarantine", _quarantine, "count refused rows by table and reason")
-    quarantine.add_argument("--readmit", action="store_true", help="clean again, after a rule changed, and say what came back")
+    quarantine.add_argument(
+        "--readmit", action="store_true", help="clean again, after a rule changed, and say what came back"
+    )
     features = add("features", _features, "list the features: name, type, unit, meaning")
     features.add_argument("action", choices=["list"], nargs="?", default="list")
     add("status", _status, "what is deployed, how old, how good")
@@ -75,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
         ("rollback", _rollback, "go back to the version that was deployed before"),
         ("history", _history, "every deployment and rollback of a domain"),
     ):
-        add(name, command, text).add_argument("domain", help="kind of decision")
+        own = add(name, command, text)
+        own.add_argument("domain", help="kind of decision")
+        if name == "deploy":
+            own.add_argument("--force", action="store_true", help="even where the champion can no longer be compared")
+        if name == "rollback":
+            own.add_argument("--to", help="beginning of the digest to go back to (default: the one before)")
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=int, help="port to listen on (default: params.yaml)")
@@ -154,7 +161,7 @@ def _deploy(options: argparse.Namespace) -> None:
 
     context = Context.of(options.workspace, _say)
     with workspace_lock(context.store):
-        run("deploy", options.domain, context)
+        run("deploy", options.domain, context, force=options.force)
 
 
 def _rollback(options: argparse.Namespace) -> None:
@@ -164,7 +171,7 @@ def _rollback(options: argparse.Namespace) -> None:
 
     context = Context.of(options.workspace, _say)
     with workspace_lock(context.store):
-        digest = deployment.rollback(context, _domain(options.domain))
+        digest = deployment.rollback(context, _domain(options.domain), options.to)
     print(f"{options.domain}: back to {digest[:12]}")
 
 

@@ -42,7 +42,8 @@ class Inputs:
         if missing:
             raise NotEnoughDataError(
                 f"{domain.name} needs the table {', '.join(missing)}; this source has "
-                f"{', '.join(sorted(self.tables)) or 'none'}. Map it in params.yaml or take {domain.name} out of `domains`."
+                f"{', '.join(sorted(self.tables)) or 'none'}. "
+                f"Map it in params.yaml or take {domain.name} out of `domains`."
             )
         return [f"{domain.name}: no {name} in this source" for name in domain.improves if name not in self.tables]
 

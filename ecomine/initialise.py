@@ -44,8 +44,7 @@ def write_params(folder: Path, workspace: Path, force: bool = False) -> Path:
     if not found.files:
         unread = "; ".join(f"{name}: {why}" for name, why in found.unreadable.items())
         raise SourceError(
-            f"{folder} holds no CSV, Parquet or JSON file with rows."
-            + (f" Not read: {unread}." if unread else "")
+            f"{folder} holds no CSV, Parquet or JSON file with rows." + (f" Not read: {unread}." if unread else "")
         )
     inside = folder.is_relative_to(workspace.resolve())
     raw = folder.relative_to(workspace.resolve()).as_posix() if inside else folder.as_posix()
@@ -105,9 +104,7 @@ def _tables(guesses: list[Guess], found: Folder) -> list[str]:
         lines.append("  tables:")
     for one in guesses:
         lines.append("")
-        lines += [
-            f"    # {line}" for note in one.notes for line in textwrap.wrap(f"{one.table}: {note}", 100)
-        ]
+        lines += [f"    # {line}" for note in one.notes for line in textwrap.wrap(f"{one.table}: {note}", 100)]
         if one.select:
             lines += [f"    {one.table}: |", *textwrap.indent(one.select, "      ").splitlines()]
     absent = [name for name in TABLES if name not in {one.table for one in guesses}]
@@ -115,9 +112,7 @@ def _tables(guesses: list[Guess], found: Folder) -> list[str]:
         lines += ["", "    # found in no file; map them here where the shop has them:"]
     for name in absent:
         table = TABLES[name]
-        lines += [
-            f"    # {line}" for line in textwrap.wrap(f"{name}: {table.row} ({', '.join(table.names)})", 100)
-        ]
+        lines += [f"    # {line}" for line in textwrap.wrap(f"{name}: {table.row} ({', '.join(table.names)})", 100)]
     return lines
 
 

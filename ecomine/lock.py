@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ecomine.errors import LockedError
+from ecomine.layout import LOCK
 from ecomine.store import Store
-
-FILE = "data/.lock"
 
 _guard = threading.Lock()
 _held: dict[tuple[int, Path], tuple[int, int]] = {}
@@ -28,7 +27,7 @@ def workspace_lock(store: Store) -> Iterator[None]:
     Raises LockedError, naming the owner's process id, where another process holds it. The lock of a dead
     owner is free.
     """
-    path = store.path(FILE)
+    path = store.path(LOCK)
     key = (os.getpid(), path)
     with _guard:
         descriptor, depth = _held.get(key, (-1, 0))
@@ -48,7 +47,7 @@ def workspace_lock(store: Store) -> Iterator[None]:
 def owner(store: Store) -> int | None:
     """Process id of who writes to the workspace now, or None."""
     try:
-        descriptor = os.open(store.path(FILE), os.O_RDONLY)
+        descriptor = os.open(store.path(LOCK), os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

@@ -112,7 +112,7 @@ class Params:
     source: str = setting("complete_journey", "where tables come from: complete_journey or sql")
     raw: str = setting("data/raw", "folder of the shop's own files, relative to params.yaml")
     project: str = setting(".", "folder of the ecomine checkout whose code makes the results, relative to params.yaml")
-    as_of: datetime | str = setting("latest", "nothing after this moment is seen; `latest` is the end of the last full day")
+    as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
     seed: int = setting(42, "seed of everything random", at_least=0)
     domains: list[str] = setting(["recommendation"], "domains to run, in this order")
     engine: EngineParams = field(default_factory=EngineParams)
@@ -151,7 +151,7 @@ def parse(document: Any, sections: Mapping[str, type]) -> Params:
     for key in own:
         if key not in known:
             raise SettingsError(_unknown(str(key), "", known | set(sections)))
-    settings = {name: build(kind, document.get(name) or {}, name) for name, kind in sections.items()}
+    settings: dict[str, Any] = {name: build(kind, document.get(name) or {}, name) for name, kind in sections.items()}
     params = build(Params, own, "")
     for name in params.domains:
         if name not in sections:
@@ -184,7 +184,7 @@ def _value(value: Any, hint: Any, metadata: Mapping[str, Any], place: str) -> An
             _check_range(converted, metadata, place)
             return converted
     expected = " or ".join(_name(option) for option in options)
-    raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {expected}. It means: {metadata.get('meaning', '')}.")
+    raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {expected}. It means: {metadata['meaning']}.")
 
 
 def _accept(value: Any, option: Any) -> tuple[bool, Any]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from ecomine import stages
+from ecomine import layout, stages
 from ecomine.cleaning.tables import REASON
 from ecomine.errors import CleaningError
 from ecomine.store import Store
@@ -25,11 +25,11 @@ class Refused(NamedTuple):
 
 def counts(store: Store) -> list[Refused]:
     """Quarantined rows by table and reason, the most frequent reason of a table first."""
-    store.require(stages.QUARANTINE, "clean")
+    store.require(layout.QUARANTINE, "clean")
     with duckdb.connect() as connection:
         return [
             Refused(name, reason, rows)
-            for name, relation in store.relations(connection, stages.QUARANTINE).items()
+            for name, relation in store.relations(connection, layout.QUARANTINE).items()
             for reason, rows in relation.aggregate(f"{REASON}, count(*) AS rows", REASON)
             .order(f"rows DESC, {REASON}")
             .fetchall()
@@ -43,17 +43,17 @@ def readmit(context: stages.Context) -> list[Refused]:
     rows, clean and refused together, are not as many as before.
     """
     store = context.store
-    store.require(stages.QUARANTINE, "clean")
+    store.require(layout.QUARANTINE, "clean")
     before = _rows(store)
     with context.connection() as connection:
-        for name, relation in store.relations(connection, stages.CANONICAL).items():
+        for name, relation in store.relations(connection, layout.CANONICAL).items():
             rows = int(relation.count("*").fetchall()[0][0])
             if rows != before.get(name):
                 raise CleaningError(
                     f"{name}: the canonical table has {rows:,} rows, the last cleaning saw "
                     f"{before.get(name, 0):,}; it was ingested anew since. Run `ecomine stage clean` first."
                 )
-    folder = store.path(stages.QUARANTINE)
+    folder = store.path(layout.QUARANTINE)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".quarantine.") as kept:
         former = shutil.copytree(folder, Path(kept) / folder.name, copy_function=os.link)
         stages.run("clean", None, context)
@@ -63,14 +63,14 @@ def readmit(context: stages.Context) -> list[Refused]:
         with context.connection() as connection:
             return [
                 Refused(name, reason, rows)
-                for name in store.tables(stages.QUARANTINE)
+                for name in store.tables(layout.QUARANTINE)
                 if (former / f"{name}.parquet").is_file()
                 for reason, rows in _left(connection, name, former / f"{name}.parquet", folder / f"{name}.parquet")
             ]
 
 
 def _rows(store: Store) -> dict[str, int]:
-    report = store.read_json(stages.CLEAN_REPORT)["tables"]
+    report = store.read_json(layout.CLEAN_REPORT)["tables"]
     return {name: table["clean"] + table["refused"] for name, table in report.items()}
 
 

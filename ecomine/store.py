@@ -41,7 +41,9 @@ class Store:
         """The path of `name`; raises MissingInputError, naming the stage that makes it, where it is absent."""
         path = self.path(name)
         if not path.exists():
-            raise MissingInputError(f"{name} is not there; run `ecomine stage {made_by}` (or the whole road: `ecomine run`).")
+            raise MissingInputError(
+                f"{name} is not there; run `ecomine stage {made_by}` (or the whole road: `ecomine run`)."
+            )
         return path
 
     def tables(self, folder: str) -> list[str]:

@@ -3,23 +3,29 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ecomine import stages
+from ecomine import layout
 from ecomine.stages import Context
 
 
 def summary(context: Context, domains: Iterable[str]) -> str:
     """A short text in Markdown that also reads well in a terminal."""
     store = context.store
-    cleaned = store.read_json(stages.CLEAN_REPORT)
+    cleaned = store.read_json(layout.CLEAN_REPORT)
     lines = ["", f"Data up to {cleaned['as_of'][:10]}, from {context.params.source}", ""]
     lines += _table(
         ["table", "rows read", "clean", "refused", "most often because"],
         [
-            [name, f"{counts['rows']:,}", f"{counts['clean']:,}", f"{counts['refused']:,}", _main_reason(counts["reasons"])]
+            [
+                name,
+                f"{counts['rows']:,}",
+                f"{counts['clean']:,}",
+                f"{counts['refused']:,}",
+                _main_reason(counts["reasons"]),
+            ]
             for name, counts in sorted(cleaned["tables"].items())
         ],
     )
-    features = store.read_json(stages.FEATURE_REPORT)["rows"]
+    features = store.read_json(layout.FEATURE_REPORT)["rows"]
     lines += ["", "Features: " + ", ".join(f"{name} {rows:,} rows" for name, rows in sorted(features.items()))]
     for domain in domains:
         lines += ["", *_domain(context, domain)]
@@ -41,8 +47,8 @@ def next_steps(domains: Iterable[str]) -> str:
 def _domain(context: Context, domain: str) -> list[str]:
     from ecomine import deployment
 
-    metrics = context.store.read_json(stages.METRICS.format(domain=domain))
-    gate = context.store.read_json(stages.GATE.format(domain=domain))
+    metrics = context.store.read_json(layout.METRICS.format(domain=domain))
+    gate = context.store.read_json(layout.GATE.format(domain=domain))
     columns = sorted({metric for values in metrics.values() for metric in values})
     lines = _table(
         [domain, *columns],

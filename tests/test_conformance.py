@@ -3,31 +3,22 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ecomine import feature_store, stages
+from ecomine import feature_store
 from ecomine.checks import CHECKS, Case
 from ecomine.domain import Domain, Inputs, Rows
 from ecomine.domains import DOMAINS
-from ecomine.stages import CLEAN, CLEAN_REPORT, Context
-from tests.conftest import make_workspace
-from tests.shop import START, tiny_shop
-
-AS_OF = (START + pd.Timedelta(days=150)).to_pydatetime()
+from ecomine.stages import Context
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Context:
-    """A workspace with clean tables and computed features."""
-    tables = tiny_shop()
-    context = Context.of(make_workspace(tmp_path_factory.mktemp("conformance") / "workspace", tables))
-    for name, frame in tables.items():
-        context.store.write_frame(f"{CLEAN}/{name}.parquet", frame)
-    context.store.write_json(CLEAN_REPORT, {"as_of": AS_OF, "tables": {}})
-    stages.features(context)
-    return context
+def context(walked: Path) -> Context:
+    """A workspace with clean tables and computed features; it is only read."""
+    return Context.of(walked)
 
 
 @pytest.fixture(scope="module", params=DOMAINS.values(), ids=lambda domain: domain.name)

@@ -9,7 +9,8 @@ import yaml
 
 from ecomine.errors import SettingsError, SourceError
 from ecomine.initialise import PROJECT, write_params
-from ecomine.stages import Context, ingest, load_params
+from ecomine.stages import Context, load_params
+from ecomine.stages.data import ingest
 from tests.shop import tiny_shop, write_raw
 from tests.sources.reading import write, write_parquet
 

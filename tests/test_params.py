@@ -47,7 +47,12 @@ def test_what_cannot_be_used_is_told_with_its_place_and_its_cure(document: objec
 
 def test_values_are_read_into_their_types() -> None:
     params = parse(
-        {"as_of": "2024-05-01T02:00:00+02:00", "gate": {"confidence": 0.9}, "trees": {"depth": 3}, "domains": ["trees"]},
+        {
+            "as_of": "2024-05-01T02:00:00+02:00",
+            "gate": {"confidence": 0.9},
+            "trees": {"depth": 3},
+            "domains": ["trees"],
+        },
         {"trees": Section},
     )
     assert params.as_of == datetime(2024, 5, 1)
@@ -61,7 +66,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_no_file_and_no_yaml(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="There is no params.yaml"):
+    with pytest.raises(SettingsError, match=r"There is no params\.yaml"):
         load(tmp_path / "params.yaml", {})
     (tmp_path / "params.yaml").write_text("a: [1")
     with pytest.raises(SettingsError, match="not readable YAML"):

@@ -72,9 +72,7 @@ def test_changing_a_domains_parameter_reruns_that_domain_alone(travelled: tuple[
     assert list(changed) == ["gate@recommendation"]
 
 
-def test_a_run_killed_at_three_places_ends_in_the_same_artifacts(
-    travelled: tuple[Path, str], tmp_path: Path
-) -> None:
+def test_a_run_killed_at_three_places_ends_in_the_same_artifacts(travelled: tuple[Path, str], tmp_path: Path) -> None:
     reference, _ = travelled
     workspace = dvc_workspace(tmp_path / "workspace")
     for place in ("order_lines:", "online store:", "recommendation: model trained"):

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecomine import layout
 from ecomine import params as settings
 from ecomine.deployment import records
 from ecomine.deployment.lineage import lineage
@@ -48,13 +49,13 @@ class Bundle:
 
 
 def versions(domain: str) -> str:
-    return f"{records.FOLDER.format(domain=domain)}/versions"
+    return f"{layout.DEPLOYMENTS.format(domain=domain)}/versions"
 
 
 @contextmanager
 def candidate(context: "Context", domain: Domain) -> Iterator[tuple[str, Path]]:
     """Digest and folder of the candidate's bundle, on trial: it is gone afterwards unless `keep` took it."""
-    folder = context.store.path(f"{records.FOLDER.format(domain=domain.name)}/.candidate")
+    folder = context.store.path(f"{layout.DEPLOYMENTS.format(domain=domain.name)}/.candidate")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -116,7 +117,7 @@ def damage(folder: Path, digest: str) -> str | None:
 
 def published(store: Store, domain: str, digest: str) -> bool:
     """Whether the decisions of the shop are those of this version."""
-    decisions = store.path(f"decisions/{domain}.parquet")
+    decisions = store.path(layout.DECISIONS.format(domain=domain))
     manifest = store.path(f"{versions(domain)}/{digest}/{MANIFEST}")
     if not decisions.is_file() or not manifest.is_file():
         return False
@@ -159,15 +160,15 @@ def _build(context: "Context", domain: Domain, folder: Path) -> str:
     from ecomine import feature_store
 
     store, name = context.store, domain.name
-    model = store.require(f"models/{name}", f"train {name}")
+    model = store.require(layout.MODEL.format(domain=name), f"train {name}")
     shutil.copytree(model, folder / "model")
     for source, copy, made_by in (
-        (f"metrics/{name}.json", "metrics.json", "evaluate"),
-        (f"metrics/{name}/values.parquet", VALUES, "evaluate"),
-        (f"metrics/{name}.gate.json", "gate.json", "gate"),
-        (f"data/proposals/{name}.parquet", DECISIONS, "decide"),
+        (layout.METRICS, "metrics.json", "evaluate"),
+        (layout.VALUES, VALUES, "evaluate"),
+        (layout.GATE, "gate.json", "gate"),
+        (layout.PROPOSALS, DECISIONS, "decide"),
     ):
-        shutil.copyfile(store.require(source, f"{made_by} {name}"), folder / copy)
+        shutil.copyfile(store.require(source.format(domain=name), f"{made_by} {name}"), folder / copy)
     write_json(
         folder / "parameters.json",
         {"seed": context.params.seed, name: dataclasses.asdict(context.params.sections[name])},

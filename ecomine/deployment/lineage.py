@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ecomine import layout
 from ecomine.store import Store
 
 LIBRARIES = (
@@ -30,8 +31,8 @@ def lineage(store: Store, domain: str, as_of: datetime) -> dict[str, Any]:
     """Digests of tables, frames and code, and versions of libraries; the same for the same candidate."""
     return {
         "as_of": as_of.isoformat(),
-        "tables": _digests(store.path("data/clean").glob("*.parquet")),
-        "frames": _digests(store.path(f"data/frames/{domain}").glob("*.parquet")),
+        "tables": _digests(store.path(layout.CLEAN).glob("*.parquet")),
+        "frames": _digests(store.path(layout.FRAMES.format(domain=domain)).glob("*.parquet")),
         # What made tables and frames is in their digests; this is the code that turns a model into answers.
         "code": {name: _digest(_sources(PACKAGE / name)) for name in (domain, "feature_store")},
         "feature_definitions": _digest(_sources(store.path("features"))),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ecomine import gates
+from ecomine import gates, layout
 from ecomine.deployment import bundle, records
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ def status(context: "Context") -> list[dict[str, Any]]:
     online_features (whether the online store is filled).
     """
     store = context.store
-    found = sorted(path.parent.name for path in store.path("deployments").glob("*/current.json"))
+    found = sorted(
+        path.parent.name for path in store.path(".").glob(f"{layout.DEPLOYMENTS.format(domain='*')}/current.json")
+    )
     domains = [*context.params.domains, *(name for name in found if name not in context.params.domains)]
-    online = store.path("data/online")
+    online = store.path(layout.ONLINE)
     filled = online.is_dir() and any(online.iterdir())
     return [{**_one(context, name), "online_features": filled} for name in domains]
 

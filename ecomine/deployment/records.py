@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ecomine import layout
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError
 from ecomine.store import Store, sync
 
-FOLDER = "deployments/{domain}"
 DEPLOY = "deploy"
 ROLLBACK = "rollback"
 
 
 def pointer(store: Store, domain: str) -> Path:
     """The file whose change means that another version answers from now on."""
-    return store.path(f"{FOLDER.format(domain=domain)}/current.json")
+    return store.path(f"{layout.DEPLOYMENTS.format(domain=domain)}/current.json")
 
 
 def current(store: Store, domain: Domain | str) -> str | None:
@@ -138,7 +138,7 @@ def _read(store: Store, domain: str) -> tuple[list[dict[str, Any]], int]:
 
 
 def _path(store: Store, domain: str) -> Path:
-    return store.path(f"{FOLDER.format(domain=domain)}/history.jsonl")
+    return store.path(f"{layout.DEPLOYMENTS.format(domain=domain)}/history.jsonl")
 
 
 def _line(record: dict[str, Any]) -> str:

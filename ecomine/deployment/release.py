@@ -5,6 +5,7 @@ import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ecomine import layout
 from ecomine.deployment import bundle, records, trial
 from ecomine.deployment.lineage import revision
 from ecomine.domain import Check, Domain, FeatureReader
@@ -74,7 +75,7 @@ def reader(store: Store, domain: Domain) -> FeatureReader:
     """Online features of the domain's service; raises MissingInputError where nothing is materialised."""
     from ecomine import feature_store
 
-    store.require("data/online", "materialize")
+    store.require(layout.ONLINE, "materialize")
     online = feature_store.OnlineReader(store.workspace, domain.service)
     return online.read
 
@@ -132,5 +133,5 @@ def _complete(context: "Context", domain: Domain) -> None:
 def _publish(store: Store, name: str, digest: str) -> None:
     """The version's decisions become those of the shop."""
     decisions = store.path(f"{bundle.versions(name)}/{digest}/{bundle.DECISIONS}")
-    with store.replacing(f"decisions/{name}.parquet") as path:
+    with store.replacing(layout.DECISIONS.format(domain=name)) as path:
         shutil.copyfile(decisions, path)

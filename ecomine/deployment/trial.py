@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from ecomine import gates
+from ecomine import gates, layout
 from ecomine.deployment.bundle import DECISIONS, Bundle, load
 from ecomine.domain import Check, Domain, FeatureReader
 from ecomine.errors import DeploymentError, EcomineError
@@ -78,8 +78,8 @@ def champion_check(context: "Context", domain: Domain, model: Any, bundle: Bundl
     Raises DeploymentError where the champion cannot decide on these rows, since then nothing can be said.
     """
     store, name = context.store, domain.name
-    test = store.read_frame(f"data/frames/{name}/test.parquet")
-    truth = store.read_frame(f"data/frames/{name}/truth.parquet")
+    test = store.read_frame(f"{layout.FRAMES.format(domain=name)}/test.parquet")
+    truth = store.read_frame(f"{layout.FRAMES.format(domain=name)}/truth.parquet")
     missing = [feature for feature in bundle.features if feature not in test]
     if missing:
         raise _incomparable(bundle, f"it needs the features {', '.join(missing)}, which are no more")
@@ -87,7 +87,7 @@ def champion_check(context: "Context", domain: Domain, model: Any, bundle: Bundl
         champion = domain.evaluate(model, test, truth, bundle.params).values
     except (EcomineError, LookupError, TypeError, ValueError) as error:
         raise _incomparable(bundle, f"{type(error).__name__}: {error}") from error
-    values = paired(store.read_frame(f"metrics/{name}/values.parquet"), champion)
+    values = paired(store.read_frame(layout.VALUES.format(domain=name)), champion)
     if values is None:
         raise _incomparable(bundle, "it decides on other units than the candidate does")
     return gates.champion_check(values, context.params.gate, context.params.seed)

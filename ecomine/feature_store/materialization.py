@@ -4,6 +4,7 @@ import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from ecomine import layout
 from ecomine.engine import connect
 from ecomine.errors import MissingInputError
 from ecomine.feature_store.catalogue import FEATURE_TABLES, engine_params, feature_params
@@ -11,7 +12,6 @@ from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP
 from ecomine.feature_store.online import ABOUT, EVENT, create_table, insert_row, name
 from ecomine.params import FeatureParams
 
-FOLDER = "data/features"
 BATCH = 50_000
 
 
@@ -41,14 +41,14 @@ def materialize(workspace: Path, folder: Path, as_of: datetime) -> dict[str, int
 
 def _load(file: sqlite3.Connection, workspace: Path, table_name: str, as_of: datetime, params: FeatureParams) -> int:
     table = FEATURE_TABLES[table_name]
-    source = workspace / FOLDER / f"{table_name}.parquet"
+    source = workspace / layout.FEATURES / f"{table_name}.parquet"
     if not source.exists():
-        raise MissingInputError(f"{FOLDER}/{table_name}.parquet is not there; run `ecomine stage features`.")
+        raise MissingInputError(f"{layout.FEATURES}/{table_name}.parquet is not there; run `ecomine stage features`.")
     features = [column.name for column in table.columns(params)]
     keys = ", ".join(map(name, table.keys))
     create_table(file, table_name, table.keys, features)
     insert = insert_row(table_name, table.keys, features)
-    with connect(engine_params(workspace), workspace / "data/.spill") as connection:
+    with connect(engine_params(workspace), workspace / layout.SPILL) as connection:
         newest = connection.sql(
             f"SELECT {keys}, {', '.join(map(name, features))}, epoch_us({EVENT_TIMESTAMP}) AS {EVENT} "
             f"FROM read_parquet(?) WHERE {EVENT_TIMESTAMP} BETWEEN ? AND ? "

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecomine import layout
 from ecomine.errors import FeatureError, MissingInputError
 from ecomine.feature_store.catalogue import feature_params, service_tables
 
-FILE = "data/online/online.db"
 EVENT = "event_us"
 """Column of a row's time, microseconds since 1970."""
 
@@ -73,7 +73,7 @@ class OnlineReader:
     """
 
     def __init__(self, workspace: Path, service: str) -> None:
-        self._path = Path(workspace) / FILE
+        self._path = Path(workspace) / layout.ONLINE_FILE
         params = feature_params(Path(workspace))
         self._plan = [
             (table.name, list(table.keys), [column.name for column in table.columns(params)])
@@ -116,7 +116,7 @@ class OnlineReader:
         try:
             status = self._path.stat()
         except FileNotFoundError as error:
-            raise MissingInputError(f"{FILE} is not there; run `ecomine stage materialize`.") from error
+            raise MissingInputError(f"{layout.ONLINE_FILE} is not there; run `ecomine stage materialize`.") from error
         identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
         if getattr(self._local, "identity", None) != identity:
             old = getattr(self._local, "connection", None)

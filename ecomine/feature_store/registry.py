@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecomine import layout
 from ecomine.errors import FeatureError
 from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, engine_params, feature_params
 from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from feast import Entity, FeatureService, FeatureStore, FeatureView, FileSource
 
 REPO = "features"
-REGISTRY = "data/feast/registry.db"
 
 
 def entities() -> "dict[str, Entity]":
@@ -108,7 +108,7 @@ def _refresh(workspace: Path, repo: Path, project: str) -> None:
     found = list(_definitions(repo))
     texts = sorted(f"{type(thing).__name__} {_timeless(thing.to_proto()).hex()}" for thing in found)
     digest = hashlib.sha256("\n".join([project, *texts]).encode()).hexdigest()
-    target = workspace / REGISTRY
+    target = workspace / layout.REGISTRY
     mark = target.with_suffix(".digest")
     if target.exists() and mark.exists() and mark.read_text() == digest:
         return

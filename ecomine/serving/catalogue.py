@@ -5,9 +5,10 @@ from contextlib import suppress
 
 import pandas as pd
 
+from ecomine import layout
 from ecomine.store import Store
 
-TABLE = "data/clean/items.parquet"
+TABLE = f"{layout.CLEAN}/items.parquet"
 COLUMNS = ["title", "category"]
 
 

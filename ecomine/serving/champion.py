@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ecomine import layout
 from ecomine.deployment import Bundle, load, pointer, reader
 from ecomine.domain import Domain, FeatureReader
 from ecomine.errors import DeploymentError, EcomineError, MissingInputError
@@ -117,7 +118,7 @@ class Champion:
 
     def _look(self) -> tuple[Stamp, Stamp]:
         # While the online store is being replaced it is away for a moment; the old one is read meanwhile.
-        online = _stamp(self.store.path("data/online")) or self._stamp[1]
+        online = _stamp(self.store.path(layout.ONLINE)) or self._stamp[1]
         return _stamp(pointer(self.store, self.domain.name)), online
 
 

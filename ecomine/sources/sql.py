@@ -13,13 +13,12 @@ from pathlib import Path
 
 import duckdb
 
+from ecomine import layout
 from ecomine.errors import SettingsError, SourceError
 from ecomine.params import FILE, Params
 from ecomine.sources import files
 from ecomine.sources.conform import conform
 from ecomine.tables import TABLES
-
-LANDING = "data/.landing"
 
 Land = Callable[[str, Path, str], duckdb.DuckDBPyRelation]
 
@@ -33,7 +32,7 @@ def read(
     """
     mapped = params.sql.tables
     check(params)
-    landing = workspace / LANDING
+    landing = workspace / layout.LANDING
     with _lander(connection, params, workspace) as land:
         for name in (name for name in TABLES if name in mapped):
             where = place(name, mapped[name])

@@ -10,7 +10,8 @@ import pytest
 
 from ecomine import feature_store
 from ecomine.errors import FeatureError, MissingInputError, SettingsError
-from ecomine.feature_store.registry import REGISTRY, entities, feast_store, services, sources, views
+from ecomine.feature_store.registry import entities, feast_store, services, sources, views
+from ecomine.layout import REGISTRY
 from tests.feature_store.conftest import AS_OF, make_features
 
 SERVICE = "recommendation"

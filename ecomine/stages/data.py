@@ -1,0 +1,92 @@
+"""The stages that all domains share: from raw tables to features, offline and online."""
+
+from typing import Any
+
+from ecomine import layout
+from ecomine.stages.context import Context
+from ecomine.store import write_relation
+from ecomine.tables import TABLES
+
+
+def ingest(context: Context) -> None:
+    from ecomine.sources import read
+
+    rows: dict[str, int] = {}
+    with context.connection() as connection, context.store.replacing(layout.CANONICAL) as folder:
+        folder.mkdir()
+        for name, relation in read(connection, context.params, context.store.workspace):
+            path = folder / f"{name}.parquet"
+            rows[name] = write_relation(path, relation, ", ".join(f'"{c}"' for c in relation.columns))
+            context.say(f"{name}: {rows[name]:,} rows read")
+    context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")
+    context.store.write_json(layout.INGEST_REPORT, {"source": context.params.source, "rows": rows})
+
+
+def clean(context: Context) -> None:
+    from ecomine import cleaning
+
+    context.store.require(layout.CANONICAL, "ingest")
+    report: dict[str, Any] = {"tables": {}}
+    with (
+        context.connection() as connection,
+        context.store.replacing(layout.CLEAN) as clean_folder,
+        context.store.replacing(layout.QUARANTINE) as refused_folder,
+    ):
+        clean_folder.mkdir()
+        refused_folder.mkdir()
+        dirty = context.store.relations(connection, layout.CANONICAL)
+        as_of = cleaning.resolve_as_of(dirty, context.params)
+        for name in dirty:
+            result = cleaning.clean(connection, TABLES[name], dirty, context.params.cleaning, as_of)
+            result.write(clean_folder / f"{name}.parquet", refused_folder / f"{name}.parquet")
+            counts = result.counts()
+            report["tables"][name] = counts
+            context.say(f"{name}: {counts['clean']:,} rows clean, {counts['refused']:,} refused")
+    context.store.write_json(layout.CLEAN_REPORT, {**report, "as_of": as_of})
+
+
+def validate(context: Context) -> None:
+    from ecomine import quality
+
+    context.store.require(layout.CLEAN, "clean")
+    last = context.store.read_json(layout.VOLUMES) if context.store.exists(layout.VOLUMES) else {}
+    with context.connection() as connection:
+        tables = context.store.relations(connection, layout.CLEAN)
+        results = quality.validate(
+            tables, context.store.path(layout.SUITES), context.as_of, context.params, context.store.path(layout.DOCS)
+        )
+        volumes = {name: relation.count("*").fetchall()[0][0] for name, relation in tables.items()}
+    context.store.write_json(layout.VALIDATION, results)
+    for warning in [*quality.warnings(results), *quality.volume_warnings(volumes, last, context.params.quality)]:
+        context.say(warning)
+    quality.raise_on_critical(results, context.store.path(layout.DOCS))
+    context.store.write_json(layout.VOLUMES, volumes)
+
+
+def features(context: Context) -> None:
+    from ecomine import feature_store, quality
+
+    context.store.require(layout.VALIDATION, "validate")
+    quality.raise_on_critical(context.store.read_json(layout.VALIDATION), context.store.path(layout.DOCS))
+    with context.connection() as connection, context.store.replacing(layout.FEATURES) as folder:
+        folder.mkdir()
+        rows = feature_store.compute(
+            connection,
+            context.store.relations(connection, layout.CLEAN),
+            context.as_of,
+            context.params.features,
+            folder,
+        )
+    for name, count in rows.items():
+        context.say(f"{name}: {count:,} feature rows")
+    context.store.write_json(layout.FEATURE_REPORT, {"rows": rows})
+
+
+def materialize(context: Context) -> None:
+    from ecomine import feature_store
+
+    context.store.require(layout.FEATURES, "features")
+    with context.store.replacing(layout.ONLINE) as folder:
+        folder.mkdir()
+        rows = feature_store.materialize(context.store.workspace, folder, context.as_of)
+    context.say(f"online store: {sum(rows.values()):,} entities")

@@ -1,0 +1,109 @@
+"""The stages of one domain: from labelled rows to a deployed model."""
+
+from ecomine import layout
+from ecomine.domain import Domain
+from ecomine.errors import GateError
+from ecomine.stages.context import Context
+from ecomine.store import write_frame
+
+
+def frames(context: Context, domain: Domain) -> None:
+    from ecomine import feature_store
+
+    context.store.require(layout.FEATURES, "features")
+    with context.connection() as connection:
+        inputs = context.inputs(connection, domain)
+        for line in inputs.without(domain):
+            context.say(line)
+        rows = domain.label(inputs)
+    with context.store.replacing(layout.FRAMES.format(domain=domain.name)) as folder:
+        folder.mkdir()
+        for name, part in (("train", rows.train), ("test", rows.test)):
+            frame = feature_store.point_in_time(context.store.workspace, part, domain.service)
+            write_frame(folder / f"{name}.parquet", frame)
+            context.say(f"{domain.name}: {len(frame):,} {name} rows of {frame.shape[1]} columns")
+        write_frame(folder / "truth.parquet", rows.truth)
+
+
+def train(context: Context, domain: Domain) -> None:
+    folder = layout.FRAMES.format(domain=domain.name)
+    context.store.require(folder, f"frames {domain.name}")
+    with context.connection() as connection:
+        model = domain.fit(context.store.read_frame(f"{folder}/train.parquet"), context.inputs(connection, domain))
+    with context.store.replacing(layout.MODEL.format(domain=domain.name)) as path:
+        path.mkdir()
+        model.save(path)
+    context.say(f"{domain.name}: model trained")
+
+
+def evaluate(context: Context, domain: Domain) -> None:
+    folder, name = layout.FRAMES.format(domain=domain.name), domain.name
+    context.store.require(layout.MODEL.format(domain=name), f"train {name}")
+    result = domain.evaluate(
+        domain.load(context.store.path(layout.MODEL.format(domain=name))),
+        context.store.read_frame(f"{folder}/test.parquet"),
+        context.store.read_frame(f"{folder}/truth.parquet"),
+        context.params.sections[name],
+    )
+    with context.store.replacing(layout.PLOTS.format(domain=name)) as path:
+        path.mkdir()
+        write_frame(path / "values.parquet", result.values)
+        for plot, frame in result.plots.items():
+            frame.to_csv(path / f"{plot}.csv", index=False)
+    context.store.write_json(layout.METRICS.format(domain=name), result.metrics)
+    context.say(f"{name}: evaluated on {len(result.values):,} units")
+
+
+def decide(context: Context, domain: Domain) -> None:
+    """Proposals: decisions of the candidate at as_of, from features read point in time. Deployment publishes them."""
+    from ecomine import feature_store
+
+    name = domain.name
+    context.store.require(layout.MODEL.format(domain=name), f"train {name}")
+    model = domain.load(context.store.path(layout.MODEL.format(domain=name)))
+    requests = domain.request(model, None)
+    frame = feature_store.point_in_time(context.store.workspace, requests, domain.service)
+    proposals = domain.decide(model, frame, context.params.sections[name])
+    context.store.write_frame(layout.PROPOSALS.format(domain=name), proposals)
+    context.say(f"{name}: {len(proposals):,} decisions proposed")
+
+
+def gate(context: Context, domain: Domain) -> None:
+    from ecomine import feature_store, gates
+
+    name = domain.name
+    context.store.require(layout.VALUES.format(domain=name), f"evaluate {name}")
+    values = context.store.read_frame(layout.VALUES.format(domain=name))
+    folder = context.store.path(layout.MODEL.format(domain=name))
+    model = domain.load(folder)
+    context.store.require(layout.PROPOSALS.format(domain=name), f"decide {name}")
+    proposals = context.store.read_frame(layout.PROPOSALS.format(domain=name))
+    with context.connection() as connection:
+        checks = [
+            *gates.value_checks(values, context.params.gate, context.params.seed),
+            *domain.check(model, proposals, context.inputs(connection, domain)),
+        ]
+    requests = domain.request(model, None)
+    sample = gates.sample(requests, domain.entity, context.params.gate.equality_sample, context.params.seed)
+    differences = feature_store.differences(context.store.workspace, sample, domain.service)
+    checks += [gates.equality_check(len(sample), differences), gates.size_check(folder, context.params.gate)]
+    context.store.write_json(layout.GATE.format(domain=name), gates.report(checks))
+    for check in checks:
+        context.say(f"{name}: {'passed' if check.passed else 'FAILED'} {check.name}: {check.why}")
+
+
+def deploy(context: Context, domain: Domain, force: bool = False) -> None:
+    from ecomine import deployment
+
+    name = domain.name
+    context.store.require(layout.GATE.format(domain=name), f"gate {name}")
+    failed = [
+        check for check in context.store.read_json(layout.GATE.format(domain=name))["checks"] if not check["passed"]
+    ]
+    if failed:
+        raise GateError(
+            f"{name}: the candidate is not deployed; "
+            + "; ".join(f"{check['name']}: {check['why']}" for check in failed)
+        )
+    digest = deployment.promote(context, domain, force)
+    context.say(f"{name}: {digest[:12]} is deployed")
