@@ -9,6 +9,7 @@ import pytest
 
 from ecomine import lock
 from ecomine.errors import LockedError
+from ecomine.layout import LOCK
 from ecomine.lock import workspace_lock
 from ecomine.store import Store
 
@@ -50,10 +51,10 @@ def test_another_process_is_refused_and_told_who_holds_the_lock(tmp_path: Path, 
 def test_the_lock_of_a_killed_owner_is_free(tmp_path: Path, holder: subprocess.Popen) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    assert (tmp_path / lock.FILE).read_text() == str(holder.pid)
+    assert (tmp_path / LOCK).read_text() == str(holder.pid)
     assert lock.owner(Store(tmp_path)) is None
     with workspace_lock(Store(tmp_path)):
-        assert (tmp_path / lock.FILE).read_text() == str(os.getpid())
+        assert (tmp_path / LOCK).read_text() == str(os.getpid())
 
 
 def test_it_may_be_nested_and_is_free_after_the_outermost(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ecomine.errors import EcomineError, SettingsError, SourceError
-from ecomine.sources.sql import LANDING
+from ecomine.layout import LANDING
 from ecomine.tables import MALFORMED, TABLES
 from tests.sources.reading import read_sql, write, write_parquet
 
