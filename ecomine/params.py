@@ -139,6 +139,7 @@ def load(path: Path, sections: Mapping[str, type]) -> Params:
         document = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path.name} is not readable YAML: {error}") from error
+    _refuse_bare_dates(document, "")
     return parse(document, sections)
 
 
@@ -172,6 +173,15 @@ def build(kind: type[T], values: Any, where: str) -> T:
         place = f"{where}.{key}" if where else str(key)
         arguments[key] = _value(value, hints[key], fields[key].metadata, place)
     return kind(**arguments)
+
+
+def _refuse_bare_dates(value: Any, place: str) -> None:
+    """DVC reads the same file and stops at a YAML date, so dates are text."""
+    if isinstance(value, date):
+        raise SettingsError(f"{FILE}: `{place}` is a date without quotes; write it as text: '{value.isoformat()}'.")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_bare_dates(inner, f"{place}.{key}" if place else str(key))
 
 
 def _value(value: Any, hint: Any, metadata: Mapping[str, Any], place: str) -> Any:

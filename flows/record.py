@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from ecomine.errors import LockedError
+from ecomine.errors import EcomineError, LockedError
 from ecomine.stages import Stage
 
 
@@ -13,7 +13,7 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
 
     Only the stages that ran are committed, so that DVC still sees what else is out of date.
     """
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
 
@@ -29,4 +29,8 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
                     repo.commit(f"{stage.name}@{domain}" if domain else stage.name, force=True)
         except LockError as error:
             raise LockedError(f"DVC is at work in {workspace.name}; try again when it is done ({error}).") from error
+        except DvcException as error:
+            raise EcomineError(
+                f"What was made could not be recorded with DVC: {error}. `dvc status` says more."
+            ) from error
     return True

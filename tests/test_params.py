@@ -68,6 +68,9 @@ def test_settings_are_frozen() -> None:
 def test_no_file_and_no_yaml(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"There is no params\.yaml"):
         load(tmp_path / "params.yaml", {})
+    (tmp_path / "params.yaml").write_text("cleaning: {earliest: 1990-01-01}")
+    with pytest.raises(SettingsError, match=r"`cleaning\.earliest` is a date without quotes; .*'1990-01-01'"):
+        load(tmp_path / "params.yaml", {})
     (tmp_path / "params.yaml").write_text("a: [1")
     with pytest.raises(SettingsError, match="not readable YAML"):
         load(tmp_path / "params.yaml", {})
