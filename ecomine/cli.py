@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> None:
     domains = [_domain(name).name for name in options.domains] or context.params.domains
     retrain([DomainName(name) for name in domains], deploy=not options.no_deploy, workspace=str(options.workspace))
     print(summary(context, domains))
-    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps(domains)}")
+    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
 
 
 def _stage(options: argparse.Namespace) -> None:
@@ -150,9 +150,10 @@ def _features(options: argparse.Namespace) -> None:
 def _status(options: argparse.Namespace) -> None:
     from ecomine import deployment
     from ecomine.stages import Context
+    from ecomine.summary import status
 
     for row in deployment.status(Context.of(options.workspace)):
-        print("  ".join(f"{key}: {value}" for key, value in row.items()))
+        print(status(row))
 
 
 def _deploy(options: argparse.Namespace) -> None:
@@ -176,13 +177,12 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _history(options: argparse.Namespace) -> None:
-    import json
-
     from ecomine import deployment
     from ecomine.stages import Context
+    from ecomine.summary import history
 
     for entry in deployment.history(Context.of(options.workspace).store, _domain(options.domain).name):
-        print(json.dumps(entry, sort_keys=True))
+        print(history(entry))
 
 
 def _serve(options: argparse.Namespace) -> None:
