@@ -15,11 +15,12 @@ QUIET = {
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "DVC_NO_ANALYTICS": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "FEAST_USAGE": "False",
 }
-"""Environment of a run started by a person: its own progress instead of the libraries' logs, and no telemetry."""
+"""Environment of a run started by a person: its own progress instead of the libraries' logs, patience, no telemetry."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,5 @@
 """The recommender on its own, with no pipeline: it finds the favourites that people of the tiny shop have."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -176,15 +175,6 @@ def test_what_cannot_be_learned_from_is_a_clear_error(rows: Rows, shop: dict[str
         Recommender(PARAMS).fit(rows.train[rows.train[LABEL] == 0], shop["order_lines"])
     with pytest.raises(FeatureError, match="training rows lack label"):
         Recommender(PARAMS).fit(rows.train.drop(columns=LABEL), shop["order_lines"])
-
-
-def test_one_customer_is_answered_at_once(model: Recommender) -> None:
-    times = []
-    for user in model.finder.users[:20]:
-        begin = time.perf_counter()
-        decide(model, model.candidates(np.array([user], object)), PARAMS)
-        times.append(time.perf_counter() - begin)
-    assert np.median(times) < 0.05
 
 
 def test_broken_lists_fail_their_checks(model: Recommender, inputs: Inputs) -> None:
