@@ -54,7 +54,7 @@ def write_params(folder: Path, workspace: Path, force: bool = False) -> Path:
     with replacing(target) as path:
         path.write_text(text)
     if target.parent != PROJECT:
-        _copy_beside(target.parent)
+        copy_beside(target.parent)
     return target
 
 
@@ -129,7 +129,8 @@ def _yaml(value: Any) -> str:
     return text.removesuffix("...\n").strip()
 
 
-def _copy_beside(workspace: Path) -> None:
+def copy_beside(workspace: Path) -> None:
+    """Put what a workspace needs besides its params.yaml into it, where it is not there yet."""
     for name in BESIDE:
         source, target = PROJECT / name, workspace / name
         if not source.exists() or target.exists():

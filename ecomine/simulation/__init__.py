@@ -3,6 +3,6 @@
 `simulate` writes both; `demand` holds the law by which people respond, `oracle` the best that anybody could do.
 """
 
-from ecomine.simulation.shop import completed_days, simulate
+from ecomine.simulation.shop import MANIFEST, completed_days, simulate
 
-__all__ = ["completed_days", "simulate"]
+__all__ = ["MANIFEST", "completed_days", "simulate"]

@@ -30,9 +30,9 @@ SEARCH, REORDER, COMPLEMENT, ADVERT, FRAUD = range(5)
 BASE = np.array([0.4, 0.4, 0.4, 0.0, 1.0])
 """Probability that an offer is taken at reference prices, by where it came from; an advert brings its own."""
 
-REORDER_SHARE = 0.6
+REORDER_SHARE = 0.28
 SECOND_PAGE_SHARE = 0.25
-FAVOURITE_SHARE = 0.75
+FAVOURITE_SHARE = 0.5
 COMPLEMENT_SHARE = 0.12
 CHECKOUT = 0.9
 TAKEOVER = 4
@@ -79,7 +79,7 @@ def visits(
     count = len(user)
     hour = random.choice(24, count, p=HOUR / HOUR.sum()) + random.random(count)
     hour = np.where(kind != HONEST, (fraud_hour + random.normal(0, 2.0, count)) % 24, hour)
-    wanted = params.needs_per_visit * folk.basket[user] * np.exp(random.normal(0, 1.1, count))
+    wanted = params.needs_per_visit * folk.basket[user] * np.exp(random.normal(0, 1.2, count))
     wanted = np.where(kind != HONEST, 1 + random.integers(0, 3, count), wanted)
     needs = np.clip(np.floor(wanted + random.random(count)), 1, MOST_NEEDS).astype(int)
     # A visit ends on the day it began.
