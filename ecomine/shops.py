@@ -32,7 +32,11 @@ def make(workspace: Path, folder: Path, source: str) -> None:
     model = workspace if (workspace / FILE).is_file() else PROJECT
     project = (model / load_params(model).project).resolve()
     text = (model / FILE).read_text()
-    for key, value in {"source": source, "raw": "data/raw", "project": os.path.relpath(project, folder.resolve())}.items():
+    for key, value in {
+        "source": source,
+        "raw": "data/raw",
+        "project": os.path.relpath(project, folder.resolve()),
+    }.items():
         text = _with(text, key, value)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "data/raw").mkdir(parents=True, exist_ok=True)

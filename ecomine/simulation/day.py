@@ -95,9 +95,7 @@ def morning(params: SimulationParams, goods: Catalogue, folk: People, state: Sta
     )
 
 
-def parts(
-    params: SimulationParams, goods: Catalogue, folk: People, state: State, today: Morning
-) -> Iterator[Part]:
+def parts(params: SimulationParams, goods: Catalogue, folk: People, state: State, today: Morning) -> Iterator[Part]:
     """The day's visits, VISITS_AT_ONCE at a time; stock, memories and campaigns of `state` go along."""
     random = stream(params.seed, "visits", today.day)
     way = today.tactic
@@ -132,7 +130,10 @@ def _part(
     clicked = contacts.where(contacts.shown & contacts.click)
     zeros = np.zeros(len(clicked.visit), np.int64)
     offers = Offers.joined(
-        [offers, Offers(clicked.visit, clicked.item, clicked.time + SECOND_US, zeros + sessions.ADVERT, zeros, zeros - 1)]
+        [
+            offers,
+            Offers(clicked.visit, clicked.item, clicked.time + SECOND_US, zeros + sessions.ADVERT, zeros, zeros - 1),
+        ]
     )
     took = np.concatenate([took, clicked.take])
     lines = trade.checkout(goods, trips, offers, took, leaves, state.stock, today.tactic.extra_units, random)
@@ -196,7 +197,16 @@ def _offers(
     zeros = np.zeros(len(stolen), np.int64)
     taken = Offers(visit[crook], stolen, time[crook] + SECOND_US, zeros + sessions.FRAUD, zeros, zeros - 1)
     contacts = ads.contacts(
-        params, folk, goods, today.campaigns, today.held_out, state.spent, trips, state.last_order_day, today.day, random
+        params,
+        folk,
+        goods,
+        today.campaigns,
+        today.held_out,
+        state.spent,
+        trips,
+        state.last_order_day,
+        today.day,
+        random,
     )
     return shown, Offers.joined([sessions.opened(folk, goods, trips, shown, random), known, taken]), contacts
 
@@ -243,9 +253,7 @@ def evening(params: SimulationParams, goods: Catalogue, state: State, today: Mor
     state.stock = stock.receive(counted)
     state.rivals = rivals_react(params, state.rivals, today.market.log_ratio.mean(axis=1), day)
     total = sold.sum(axis=1)
-    state.sales = np.where(
-        today.live, (1 - SALES_SMOOTHING) * state.sales + SALES_SMOOTHING * total, state.sales
-    )
+    state.sales = np.where(today.live, (1 - SALES_SMOOTHING) * state.sales + SALES_SMOOTHING * total, state.sales)
     state.spent = {number: money for number, money in state.spent.items() if number in today.held_out}
     state.day = day + 1
     return counted

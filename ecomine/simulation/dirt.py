@@ -154,7 +154,9 @@ def late(table: pa.Table, dirt: float, random: Random) -> tuple[pa.Table, pa.Tab
     return table.filter(pa.array(~away)), table.filter(pa.array(away))
 
 
-def bots(items: np.ndarray, midnight: int, first_id: int, day: int, dirt: float, queries: pa.Array, random: Random) -> tuple[pa.Table, pa.Table] | None:
+def bots(
+    items: np.ndarray, midnight: int, first_id: int, day: int, dirt: float, queries: pa.Array, random: Random
+) -> tuple[pa.Table, pa.Table] | None:
     """Views by machines that came today, and the truth about them; None on most days."""
     count = int(random.poisson(BOTS_PER_DAY * dirt))
     if not count:

@@ -22,11 +22,16 @@ class EventLog:
 
     def add(self, kind: int, session: np.ndarray, user: np.ndarray, time: np.ndarray, **more: np.ndarray) -> None:
         """Events of one type; `more` may hold item, query (a leaf), position, propensity, rating, device, referrer."""
-        self.parts.append({"kind": np.full(len(user), kind, np.int8), "session": session, "user": user, "time": time, **more})
+        self.parts.append(
+            {"kind": np.full(len(user), kind, np.int8), "session": session, "user": user, "time": time, **more}
+        )
 
     def column(self, name: str, absent: float, kind: type) -> np.ndarray:
         return np.concatenate(
-            [p[name].astype(kind, copy=False) if name in p else np.full(len(p["kind"]), absent, kind) for p in self.parts]
+            [
+                p[name].astype(kind, copy=False) if name in p else np.full(len(p["kind"]), absent, kind)
+                for p in self.parts
+            ]
         )
 
     def table(self, first_id: int, queries: pa.Array) -> pa.Table:
@@ -44,7 +49,9 @@ class EventLog:
                 "event_timestamp": pa.array(self.column("time", 0, np.int64), pa.timestamp("us")),
                 "query": text(self.column("query", -1, np.int32), queries),
                 "position": nullable(position, position > 0),
-                "propensity": nullable(propensity := self.column("propensity", np.nan, np.float64), propensity == propensity),
+                "propensity": nullable(
+                    propensity := self.column("propensity", np.nan, np.float64), propensity == propensity
+                ),
                 "rating": nullable(rating, rating > 0),
                 "device": text(self.column("device", -1, np.int8), people.DEVICES),
                 "referrer": text(self.column("referrer", -1, np.int8), people.REFERRERS),

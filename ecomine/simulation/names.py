@@ -63,7 +63,20 @@ STYLES = ("", "organic ", "family ", "mini ", "premium ", "light ", "classic ", 
 
 SYLLABLES = ("al", "bo", "ca", "do", "el", "fa", "gi", "ho", "is", "ju", "ka", "lo", "mi", "no", "or", "pa", "ri", "so")
 
-ADJECTIVES = ("fine", "simple", "golden", "green", "daily", "pure", "little", "grand", "fresh", "honest", "bright", "old")
+ADJECTIVES = (
+    "fine",
+    "simple",
+    "golden",
+    "green",
+    "daily",
+    "pure",
+    "little",
+    "grand",
+    "fresh",
+    "honest",
+    "bright",
+    "old",
+)
 
 SIZES = ("small", "medium", "large", "value pack", "twin pack")
 

@@ -173,7 +173,9 @@ def stream_of_words(item: np.ndarray) -> np.ndarray:
     return item % 2
 
 
-def stock_levels(goods: Catalogue, counted: Stock, before: np.ndarray | None, live: np.ndarray, midnight: int) -> pa.Table:
+def stock_levels(
+    goods: Catalogue, counted: Stock, before: np.ndarray | None, live: np.ndarray, midnight: int
+) -> pa.Table:
     """Stock in the evening, where it changed since `before` (on hand, items × locations); None asks for all."""
     changed = np.ones_like(counted.on_hand, bool) if before is None else (counted.on_hand != before)
     item, location = np.nonzero(changed & (live[:, None] | (counted.on_hand > 0)))

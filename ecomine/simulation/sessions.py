@@ -190,9 +190,7 @@ def opened(folk: People, goods: Catalogue, trips: Visits, shown: Pages, random: 
     liked = random.random(len(looked)) < demand.relevance(affinity, goods.appeal[item])
     search, item, position = search[liked], item[liked], shown.position[looked[liked]]
     time = shown.time[search] + (2 + position) * SECOND_US
-    return Offers(
-        shown.visit[search], item, time, np.full(len(item), SEARCH), position, np.full(len(item), -1)
-    )
+    return Offers(shown.visit[search], item, time, np.full(len(item), SEARCH), position, np.full(len(item), -1))
 
 
 def remembered(

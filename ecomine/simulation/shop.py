@@ -90,11 +90,17 @@ def completed_days(params: SimulationParams, raw: Path) -> int:
     if not file.is_file():
         other = sorted(path.name for path in raw.glob("*.parquet")) if raw.is_dir() else []
         if other:
-            raise SettingsError(f"{raw} holds {', '.join(other[:3])}, not a simulated shop; choose another folder: --out.")
+            raise SettingsError(
+                f"{raw} holds {', '.join(other[:3])}, not a simulated shop; choose another folder: --out."
+            )
         return 0
     there = json.loads(file.read_text())
     wanted = _settings(params)
-    differ = {name: (there["settings"].get(name), value) for name, value in wanted.items() if there["settings"].get(name) != value}
+    differ = {
+        name: (there["settings"].get(name), value)
+        for name, value in wanted.items()
+        if there["settings"].get(name) != value
+    }
     if differ:
         told = ", ".join(f"{name} {old} there, {new} asked" for name, (old, new) in sorted(differ.items()))
         raise SettingsError(
@@ -167,7 +173,13 @@ def simulate_day(shop: Shop, state: State, own: BlockWriter, hidden: BlockWriter
 
 
 def _write_spoilt(
-    shop: Shop, state: State, own: BlockWriter, hidden: BlockWriter, name: str, table: pa.Table, random: np.random.Generator
+    shop: Shop,
+    state: State,
+    own: BlockWriter,
+    hidden: BlockWriter,
+    name: str,
+    table: pa.Table,
+    random: np.random.Generator,
 ) -> None:
     if not table.num_rows:
         return

@@ -69,9 +69,7 @@ def completed(goods: Catalogue, live: np.ndarray, offers: Offers, random: np.ran
     chosen = offers.where(more)
     zeros = np.zeros(len(chosen), np.int64)
     item = goods.complement[chosen.item]
-    return Offers(
-        chosen.visit, item, chosen.time + 10 * SECOND_US, zeros + sessions.COMPLEMENT, zeros, zeros - 1
-    )
+    return Offers(chosen.visit, item, chosen.time + 10 * SECOND_US, zeros + sessions.COMPLEMENT, zeros, zeros - 1)
 
 
 def checkout(

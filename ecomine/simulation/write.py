@@ -58,8 +58,12 @@ class BlockWriter:
         if name not in self.writers:
             path = self.folder / name / f".{self.name}.new"
             path.parent.mkdir(parents=True, exist_ok=True)
-            words = [field.name for field in schema if pa.types.is_dictionary(field.type) or pa.types.is_string(field.type)]
-            self.writers[name] = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=words, store_schema=False)
+            words = [
+                field.name for field in schema if pa.types.is_dictionary(field.type) or pa.types.is_string(field.type)
+            ]
+            self.writers[name] = pq.ParquetWriter(
+                path, schema, compression="snappy", use_dictionary=words, store_schema=False
+            )
         return self.writers[name]
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -55,9 +55,7 @@ def _scan(connection: duckdb.DuckDBPyConnection, folder: Path, name: str) -> duc
     return connection.sql(f"SELECT * FROM {_files(folder, name)}")
 
 
-def _labelled(
-    connection: duckdb.DuckDBPyConnection, folder: Path, name: str, end: datetime
-) -> duckdb.DuckDBPyRelation:
+def _labelled(connection: duckdb.DuckDBPyConnection, folder: Path, name: str, end: datetime) -> duckdb.DuckDBPyRelation:
     """Rows with their label, and when it became known; both null while nobody can know."""
     table, key, label, days = LABELS[name]
     told = any((folder / table).glob("*.parquet"))
