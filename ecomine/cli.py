@@ -15,11 +15,12 @@ QUIET = {
     "PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "DVC_NO_ANALYTICS": "true",
     "GX_ANALYTICS_ENABLED": "false",
     "FEAST_USAGE": "False",
 }
-"""Environment of a run started by a person: its own progress instead of the libraries' logs, and no telemetry."""
+"""Environment of a run started by a person: its own progress instead of the libraries' logs, no telemetry, and patience on busy machines."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,10 +121,11 @@ def _init(options: argparse.Namespace) -> None:
 
 def _simulate(options: argparse.Namespace) -> None:
     from ecomine.shops import SHOPS, make, simulate
+    from flows.record import own_repository
 
     folder = (options.out or options.workspace / SHOPS / "simulated").resolve()
     make(options.workspace, folder, "simulated")
-    _own_record(folder)
+    own_repository(folder)
     asked = {name: getattr(options, name) for name in ("users", "items", "days", "seed", "dirt")}
     params = simulate(folder, {name: value for name, value in asked.items() if value is not None}, options.force, _say)
     print(f"{params.days:,} days of a shop are in {folder}. Run on it: cd {folder} && ecomine run")
@@ -154,23 +156,16 @@ def _run(options: argparse.Namespace) -> None:
 def _enter(options: argparse.Namespace) -> None:
     """Go on in the workspace of another source; the one that was named stays as it is."""
     from ecomine.shops import SHOPS, make, simulate
+    from flows.record import own_repository
 
     folder = options.workspace / SHOPS / options.source
     make(options.workspace, folder, options.source)
-    _own_record(folder)
+    own_repository(folder)
     if options.source == "simulated":
         print(f"A simulated shop in {folder}:", flush=True)
         simulate(folder, {}, False, _say)
     options.workspace = folder
     os.chdir(folder)  # DVC looks for its stages where it stands
-
-
-def _own_record(folder: Path) -> None:
-    """Make a workspace a DVC repository of its own, lest its runs be recorded in one that it lies within."""
-    if not (folder / ".dvc").exists():
-        from dvc.repo import Repo
-
-        Repo.init(str(folder), no_scm=True).close()
 
 
 def _stage(options: argparse.Namespace) -> None:

@@ -109,7 +109,7 @@ class ServingParams:
 class SimulationParams:
     """The simulated shop, for `ecomine simulate` and `source: simulated`."""
 
-    users: int = setting(300, "people who may ever open an account", at_least=1)
+    users: int = setting(250, "people who may ever open an account", at_least=1)
     items: int = setting(1200, "products that may ever be sold", at_least=8)
     days: int = setting(180, "days to simulate; more days later continue the same shop", at_least=1)
     seed: int = setting(42, "seed of the whole shop", at_least=0)
@@ -120,7 +120,7 @@ class SimulationParams:
     page_size: int = setting(8, "products on a page of search results", at_least=1, at_most=50)
     random_page_share: float = setting(0.1, "share of pages in random order", at_least=0, at_most=1)
     promotion_share: float = setting(0.4, "share of products on promotion in an average week", at_least=0, at_most=1)
-    price_test_share: float = setting(0.06, "share of products in a randomised price test a week", at_least=0, at_most=1)
+    price_test_share: float = setting(0.06, "share of products in a randomised price test", at_least=0, at_most=1)
     holdout_share: float = setting(0.15, "share of people held out of each campaign", at_least=0, at_most=1)
     fraud_share: float = setting(0.02, "share of accounts opened by fraudsters", at_least=0, at_most=0.5)
     dirt: float = setting(1.0, "how dirty the tables are: 0 clean, 1 as in a careless shop", at_least=0, at_most=20)

@@ -25,7 +25,7 @@ TRUTH = "truth"
 
 
 def make(workspace: Path, folder: Path, source: str) -> None:
-    """Make `folder` a workspace for `source` with the settings of `workspace`, or of the project; what is there stays."""
+    """Make `folder` a workspace for `source` with the settings of `workspace` (or the project); what is there stays."""
     target = folder / FILE
     if target.exists():
         return

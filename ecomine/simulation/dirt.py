@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ecomine.simulation import events
 from ecomine.simulation.rows import QUANTITIES
 from ecomine.simulation.sessions import SECOND_US
-from ecomine.simulation.write import nullable, text
+from ecomine.simulation.write import text
 
 BOT_EVENTS = 6000
 BOTS_PER_DAY = 0.02
@@ -108,7 +108,7 @@ KEYS = {"events": ("event_id",), "order_lines": ("order_id", "item_id"), "paymen
 
 
 def soil(name: str, table: pa.Table, dirt: float, random: Random) -> tuple[pa.Table, pa.Table]:
-    """The table with faults, and the truth about them: table_name, kind, seen and the key (second part null where none)."""
+    """The table with faults, and the truth about them: table_name, kind, seen and the key, in two parts."""
     draw = random.random(table.num_rows)
     copies, found, low = [], [], 0.0
     for fault in (fault for fault in FAULTS if fault.table == name):

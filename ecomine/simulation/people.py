@@ -168,7 +168,7 @@ def ties(params: SimulationParams, folk: People) -> tuple[np.ndarray, np.ndarray
     """Person, other person and kind (0 household, 1 friend, 2 shared address), both ways, sorted, each once."""
     random = stream(params.seed, "ties")
     number = np.arange(folk.users)
-    pairs = []
+    pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for kind, cluster in ((0, folk.household), (2, folk.group)):
         for step in (1, 2, 3, 4, 5):
             left = number[: max(folk.users - step, 0)]
@@ -177,7 +177,7 @@ def ties(params: SimulationParams, folk: People) -> tuple[np.ndarray, np.ndarray
     friends = random.integers(0, folk.users, (2, int(1.5 * folk.users)))
     friends = friends[:, friends[0] != friends[1]]
     pairs.append((friends[0], friends[1], np.full(friends.shape[1], 1)))
-    one, other, kind = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    both = np.stack([np.concatenate([one, other]), np.concatenate([other, one]), np.concatenate([kind, kind])])
+    one, other, which = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    both = np.stack([np.concatenate([one, other]), np.concatenate([other, one]), np.concatenate([which, which])])
     unique = np.unique(both, axis=1)
     return unique[0], unique[1], unique[2]
