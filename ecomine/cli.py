@@ -20,7 +20,7 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "FEAST_USAGE": "False",
 }
-"""Environment of a run started by a person: its own progress instead of the libraries' logs, no telemetry, and patience on busy machines."""
+"""Environment of a run started by a person: its own progress instead of the libraries' logs, no telemetry, patience."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
