@@ -119,10 +119,10 @@ class SimulationParams:
     needs_per_visit: float = setting(7.5, "median number of things looked for in a visit", at_least=0.1)
     page_size: int = setting(8, "products on a page of search results", at_least=1, at_most=50)
     random_page_share: float = setting(0.1, "share of pages in random order", at_least=0, at_most=1)
-    promotion_share: float = setting(0.4, "share of products on promotion in an average week", at_least=0, at_most=1)
+    promotion_share: float = setting(0.43, "share of products on promotion in an average week", at_least=0, at_most=1)
     price_test_share: float = setting(0.06, "share of products in a randomised price test", at_least=0, at_most=1)
     holdout_share: float = setting(0.15, "share of people held out of each campaign", at_least=0, at_most=1)
-    fraud_share: float = setting(0.02, "share of accounts opened by fraudsters", at_least=0, at_most=0.5)
+    fraud_share: float = setting(0.04, "share of accounts opened by fraudsters", at_least=0, at_most=0.5)
     dirt: float = setting(1.0, "how dirty the tables are: 0 clean, 1 as in a careless shop", at_least=0, at_most=20)
 
 

@@ -117,7 +117,7 @@ def _part(
 ) -> Part:
     shown, offers, contacts = _offers(params, goods, folk, state, today, trips, random)
     took = trade.taken(folk, goods, today.market, trips, offers, random)
-    more = trade.completed(goods, today.live, offers.where(took), random)
+    more = trade.completed(goods, today.live, offers, took, random)
     took = np.concatenate([took, trade.taken(folk, goods, today.market, trips, more, random)])
     offers = Offers.joined([offers, more])
     leaves = (trips.kind == HONEST) & (random.random(len(trips)) >= sessions.CHECKOUT)
@@ -139,9 +139,7 @@ def _part(
     lines = trade.checkout(goods, trips, offers, took, leaves, state.stock, today.tactic.extra_units, random)
     unit_price, coupon = _paid(goods, today, trips, lines, clicked)
     served = lines.served
-    trade.remember(
-        state.memory_item, state.memory_day, state.memory_place, trips, offers, lines.where(served), today.day, random
-    )
+    trade.remember(state, trips, offers, lines.where(served), random)
     amount = np.bincount(lines.visit[served], (unit_price * lines.units)[served], len(trips))
     last = np.zeros(len(trips), np.int64)
     last[lines.visit] = lines.time
@@ -235,7 +233,7 @@ def _reviews(
     slot = random.integers(0, MEMORY, len(visit))
     noise = random.normal(0, 0.9, len(visit))
     user = trips.user[visit]
-    bought = state.memory_day[user, slot]
+    bought = state.memory_bought[user, slot]
     fit = (bought >= 0) & (bought < day) & (trips.kind[visit] == HONEST)
     visit, user, slot, noise = visit[fit], user[fit], slot[fit], noise[fit]
     item = state.memory_item[user, slot].astype(np.int64)

@@ -55,8 +55,8 @@ DEPARTMENTS: dict[str, dict[str, tuple[str, str, str]]] = {
 TYPICAL_PRICE = (3.5, 3.0, 3.2, 5.0, 5.5, 6.0, 9.0, 18.0)
 """Median price of a department's products, in its order above."""
 
-REPLENISHMENT_DAYS = (55.0, 18.0, 30.0, 40.0, 80.0, 90.0, 45.0, 250.0)
-"""Typical days until the same thing is bought again, by department."""
+REPLENISHMENT_DAYS = (30.0, 10.0, 16.0, 22.0, 45.0, 50.0, 25.0, 140.0)
+"""Typical days until the same thing is looked into again, by department."""
 
 STYLES = ("", "organic ", "family ", "mini ", "premium ", "light ", "classic ", "seasonal ", "local ", "vegan ")
 """Put before a kind of product where a large shop needs more kinds than there are words."""

@@ -25,7 +25,7 @@ RIVAL_PRICE_LEVEL = np.array([0.0, 0.03])
 
 DISPLAYS = ("front of shop", "banner")
 MAILERS = ("front page", "inside page")
-SEASON_PULL = 3.0
+SEASON_PULL = 2.0
 
 
 @dataclass(frozen=True)

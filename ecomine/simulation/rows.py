@@ -225,7 +225,7 @@ def new_items(goods: Catalogue, day: int, epoch: int) -> pa.Table:
 def new_users(folk: People, day: int, epoch: int) -> pa.Table:
     """Accounts opened today; on the first day also those from before."""
     user = np.flatnonzero(folk.signup_day <= 0 if day == 0 else folk.signup_day == day)
-    sizes = [f"{number} people" if number > 1 else "1 person" for number in range(10)]
+    sizes = ["nobody", "1 person", *(f"{number} people" for number in range(2, 10))]
     regions = [f"region {number}" for number in range(int(folk.location.max()) + 1)]
     return pa.table(
         {

@@ -21,8 +21,8 @@ LINES_PER_NEED = 0.55
 class State:
     """The shop at midnight.
 
-    `memory_item`, `memory_day` (people × places) and `memory_place` (people) are what people remember;
-    `last_order_day` by person; `sales` the smoothed daily sales by item; `rivals` their log prices; `spent` the money
+    `memory_item` (people × places) is what people remember, `memory_day` when they last thought of it, `memory_bought`
+    when they last bought it here (-1 for never), `memory_place` where the next memory goes; `last_order_day` by person; `sales` the smoothed daily sales by item; `rivals` their log prices; `spent` the money
     of campaigns by number; `reports` what is still to be told: payment, moment (microseconds since 1970) and 0 for a
     charge-back, 1 for a default; `late` events on their way.
     """
@@ -30,6 +30,7 @@ class State:
     day: int
     memory_item: np.ndarray
     memory_day: np.ndarray
+    memory_bought: np.ndarray
     memory_place: np.ndarray
     last_order_day: np.ndarray
     stock: Stock
@@ -74,6 +75,7 @@ def first_state(params: SimulationParams, goods: Catalogue, folk: People) -> Sta
         day=0,
         memory_item=memory_item,
         memory_day=memory_day,
+        memory_bought=np.full_like(memory_day, -1),
         memory_place=np.full(folk.users, memory_item.shape[1] // 2),
         last_order_day=np.full(folk.users, -10_000),
         stock=first_stock(params, goods, units),

@@ -8,6 +8,7 @@ from ecomine.simulation import demand, sessions
 from ecomine.simulation.catalogue import Catalogue
 from ecomine.simulation.people import HONEST, MEMORY, People
 from ecomine.simulation.sessions import SECOND_US, Offers, Visits
+from ecomine.simulation.state import State
 from ecomine.simulation.stock import Stock, allocate
 
 CART_SECONDS, CHECKOUT_SECONDS = 6, 60
@@ -54,19 +55,25 @@ class Lines:
 def taken(
     folk: People, goods: Catalogue, market: Market, trips: Visits, offers: Offers, random: np.random.Generator
 ) -> np.ndarray:
-    """Which offers go into the cart; adverts are decided elsewhere and never taken here."""
+    """Which offers go into the cart. In a visit a product is decided on once, when it is first looked at."""
     user, place = trips.user[offers.visit], trips.location[offers.visit]
     factor = market.factor(folk, goods, offers.item, user, place)
     base = sessions.BASE[offers.source]
     chance = np.where(offers.source == sessions.FRAUD, base, demand.probability(base, factor))
-    return random.random(len(offers)) < chance
+    _, first = np.unique(offers.visit * goods.items + offers.item, return_index=True)
+    once = np.zeros(len(offers), bool)
+    once[first] = True
+    return once & (random.random(len(offers)) < chance)
 
 
-def completed(goods: Catalogue, live: np.ndarray, offers: Offers, random: np.random.Generator) -> Offers:
-    """Offers of what goes with the given ones, which were taken."""
-    more = (random.random(len(offers)) < sessions.COMPLEMENT_SHARE) & live[goods.complement[offers.item]]
+def completed(
+    goods: Catalogue, live: np.ndarray, offers: Offers, took: np.ndarray, random: np.random.Generator
+) -> Offers:
+    """Offers of what goes with those that were taken, where the visit has not come upon it by itself."""
+    more = took & (random.random(len(offers)) < sessions.COMPLEMENT_SHARE) & live[goods.complement[offers.item]]
     more &= offers.source < sessions.COMPLEMENT
-    chosen = offers.where(more)
+    wanted = offers.visit * goods.items + goods.complement[offers.item]
+    chosen = offers.where(more & ~np.isin(wanted, offers.visit * goods.items + offers.item))
     zeros = np.zeros(len(chosen), np.int64)
     item = goods.complement[chosen.item]
     return Offers(chosen.visit, item, chosen.time + 10 * SECOND_US, zeros + sessions.COMPLEMENT, zeros, zeros - 1)
@@ -100,24 +107,19 @@ def checkout(
     return Lines(visit, item, time, units, served, row)
 
 
-def remember(
-    memory_item: np.ndarray,
-    memory_day: np.ndarray,
-    place: np.ndarray,
-    trips: Visits,
-    offers: Offers,
-    lines: Lines,
-    day: int,
-    random: np.random.Generator,
-) -> None:
-    """Write served lines into the memories (changed in place): what was remembered is renewed, some new is added.
+def remember(state: State, trips: Visits, offers: Offers, lines: Lines, random: np.random.Generator) -> None:
+    """Bring the memories of `state` up to date (in place) with the day's offers and the served lines.
 
-    `place` is where each person's next new memory goes.
+    A need that was looked into is quiet for a while, bought or not: so how often people look does not depend on what
+    things cost, and demand follows the law of prices. Some newly found products enter the memory.
     """
+    day = state.day
+    known = offers.slot >= 0
+    state.memory_day[trips.user[offers.visit[known]], offers.slot[known]] = day
     user, item, slot = trips.user[lines.visit], lines.item, offers.slot[lines.first]
-    known = slot >= 0
-    memory_day[user[known], slot[known]] = day
-    new = ~known & (random.random(len(user)) < ADOPTION)
+    again = slot >= 0
+    state.memory_bought[user[again], slot[again]] = day
+    new = ~again & (random.random(len(user)) < ADOPTION)
     user, item = user[new], item[new]
     if not len(user):
         return
@@ -126,7 +128,8 @@ def remember(
     first = np.flatnonzero(np.diff(user, prepend=-1) != 0)
     count = np.diff(np.append(first, len(user)))
     rank = np.arange(len(user)) - np.repeat(first, count)
-    at = (place[user] + rank) % MEMORY
-    memory_item[user, at] = item
-    memory_day[user, at] = day
-    place[user[first]] = (place[user[first]] + count) % MEMORY
+    at = (state.memory_place[user] + rank) % MEMORY
+    state.memory_item[user, at] = item
+    state.memory_day[user, at] = day
+    state.memory_bought[user, at] = day
+    state.memory_place[user[first]] = (state.memory_place[user[first]] + count) % MEMORY

@@ -24,7 +24,7 @@ def nullable(values: np.ndarray, valid: np.ndarray | None = None) -> pa.Array:
 
 
 def text(codes: np.ndarray, words: "Sequence[str] | pa.Array") -> pa.DictionaryArray:
-    """Words by number, kept as numbers; null below 0."""
+    """Words by number, kept as numbers; null below 0. The words differ: Arrow writes equal ones in changing bytes."""
     dictionary = words if isinstance(words, pa.Array) else pa.array(words, pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), dictionary)
 

@@ -34,7 +34,7 @@ def make(folder: Path, **settings: object) -> Made:
     connection = duckdb.connect()
     connection.execute("SET threads = 2")
     for name, relation in simulated.read(connection, Params(source="simulated"), folder):
-        relation.create_view(name)
+        relation.create(name)
     for path in sorted((folder / "truth").iterdir()):
         if path.is_dir() and path.name != "checkpoint":
             connection.read_parquet(f"{path.as_posix()}/*.parquet").create_view(f"truth_{path.name}")
@@ -45,10 +45,10 @@ def make(folder: Path, **settings: object) -> Made:
 
 @pytest.fixture(scope="session")
 def clean_shop(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    settings = {"users": 900, "items": 150, "days": 112, "dirt": 0.0, "price_test_share": 0.4, "fraud_share": 0.05}
+    settings = {"users": 800, "items": 150, "days": 112, "dirt": 0.0, "price_test_share": 0.4, "fraud_share": 0.1}
     return make(tmp_path_factory.mktemp("clean"), **settings)
 
 
 @pytest.fixture(scope="session")
 def dirty_shop(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(tmp_path_factory.mktemp("dirty"), users=150, items=150, days=60, dirt=2.0, seed=5)
+    return make(tmp_path_factory.mktemp("dirty"), users=150, items=150, days=60, dirt=2.0, seed=6)
