@@ -109,7 +109,8 @@ def main() -> None:
         rows.append(Row(f"popularity: share of the top {share:.0%} of items", *top))
     week = [values["weekday"] / values["weekday"].mean() for values in (real, made)]
     rows += [
-        Row(f"weekday: {day}, orders against the mean", one, two) for day, one, two in zip(WEEKDAYS, week[1], week[0])
+        Row(f"weekday: {day}, orders against the mean", one, two)
+        for day, one, two in zip(WEEKDAYS, week[1], week[0], strict=True)
     ]
     if options.write:
         days = np.arange(1, 8)
@@ -147,7 +148,7 @@ def picture(curves: list[Curve], across: str, up: str, log: bool, labels: tuple[
         return left + width * share, top + height * (1 - (y - floor) / (ceiling - floor))
 
     if labels:
-        ticks = list(zip(range(1, len(labels) + 1), labels))
+        ticks = list(zip(range(1, len(labels) + 1), labels, strict=True))
     elif log:
         ticks = [(t, str(t)) for t in (1, 2, 5, 10, 20, 50, 100, 200, 365) if low <= t <= high]
     else:
@@ -166,7 +167,7 @@ def picture(curves: list[Curve], across: str, up: str, log: bool, labels: tuple[
         parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.1f}</text>')
     for number, (x, y) in enumerate(curves):
         keep = np.unique(np.linspace(0, len(x) - 1, 250).astype(int))
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(*place(np.asarray(x, float)[keep], y[keep])))
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(*place(np.asarray(x, float)[keep], y[keep]), strict=True))
         dash = ' stroke-dasharray="6 3"' if number else ""
         parts.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"{dash}/>')
         parts.append(f'<path d="M{left + 150 * number} 14h24" stroke="{COLOURS[number]}" stroke-width="2"{dash}/>')

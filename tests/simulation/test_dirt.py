@@ -18,7 +18,7 @@ def figures(shop: Made) -> dict[str, tuple[float, float, float]]:
     for name, key in KEYS.items():
         tables = {name: shop.connection.table(name)}
         result = clean(shop.connection, TABLES[name], tables, CleaningParams(), end)
-        refused = {row for row in result.refused_rows.project(", ".join(key)).fetchall()}
+        refused = set(result.refused_rows.project(", ".join(key)).fetchall())
         rows = shop.ask(f"SELECT key, second_key, seen FROM truth_dirt WHERE table_name = '{name}'")
         dirty = {tuple(str(part) for part in row[: len(key)]): row[2] for row in rows}
         seen = {row for row, visible in dirty.items() if visible}

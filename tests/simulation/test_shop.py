@@ -66,7 +66,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(at_once: dict[str, str], 
 
 def test_another_shop_is_not_written_over(tmp_path: Path) -> None:
     run(tmp_path, 2)
-    with pytest.raises(SettingsError, match="another simulated shop .seed 9 there, 10 asked"):
+    with pytest.raises(SettingsError, match=r"another simulated shop .seed 9 there, 10 asked"):
         run(tmp_path, 3, seed=10)
 
 

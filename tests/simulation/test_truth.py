@@ -80,7 +80,8 @@ def test_the_uplift_against_those_held_back_equals_the_truth(clean_shop: Made) -
         """SELECT ads.treated, ads.converted, ads.propensity, campaigns.kind,
             CAST(law.with_ad AS INTEGER) - CAST(law.without_ad AS INTEGER) AS uplift
         FROM ad_impressions AS ads JOIN campaigns USING (campaign_id)
-        JOIN truth_contacts AS law ON ads.impression_id = CAST(law.impression_id AS VARCHAR) ORDER BY ads.impression_id"""
+        JOIN truth_contacts AS law ON ads.impression_id = CAST(law.impression_id AS VARCHAR)
+        ORDER BY ads.impression_id"""
     ).df()
     for _, rows in frame.groupby("kind"):
         treated, chance = rows["treated"].to_numpy(), rows["propensity"].to_numpy()
