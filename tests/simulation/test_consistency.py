@@ -91,7 +91,7 @@ def test_there_are_no(clean_shop: Made, what: str, query: str) -> None:
 
 
 def test_stock_moves_by_sales_and_deliveries(clean_shop: Made) -> None:
-    """Stock is written where it changed; the day's deliveries, stock less yesterday's plus sales, are never negative."""
+    """Stock is written where it changed; deliveries (stock less yesterday's plus sales) are never negative."""
     rows = clean_shop.ask(
         """WITH counted AS (
             SELECT law.*, stock.on_hand, last_value(stock.on_hand IGNORE NULLS) OVER days AS held
