@@ -170,8 +170,8 @@ def picture(curves: list[Curve], across: str, up: str, log: bool, labels: tuple[
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(*place(np.asarray(x, float)[keep], y[keep]), strict=True))
         dash = ' stroke-dasharray="6 3"' if number else ""
         parts.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[number]}" stroke-width="2"{dash}/>')
-        parts.append(f'<path d="M{left + 150 * number} 14h24" stroke="{COLOURS[number]}" stroke-width="2"{dash}/>')
-        parts.append(f'<text x="{left + 30 + 150 * number}" y="18">{NAMES[number]}</text>')
+        parts.append(f'<path d="M{left + 175 * number} 14h24" stroke="{COLOURS[number]}" stroke-width="2"{dash}/>')
+        parts.append(f'<text x="{left + 30 + 175 * number}" y="18">{NAMES[number]}</text>')
     parts.append(f'<text x="{left + width / 2}" y="{top + height + 38}" text-anchor="middle">{across}</text>')
     parts.append(f'<text transform="translate(14 {top + height / 2}) rotate(-90)" text-anchor="middle">{up}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
