@@ -122,7 +122,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def _yaml(value: Any) -> str:
     if isinstance(value, datetime):
-        value = value.date() if value == datetime(value.year, value.month, value.day) else value
+        midnight = value == datetime(value.year, value.month, value.day)
+        value = (value.date() if midnight else value).isoformat()
     if isinstance(value, Mapping):
         value = dict(value)
     text: str = yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True)

@@ -22,12 +22,15 @@ from ecomine.store import write_json
 
 def write_constants(folder: Path, goods: Catalogue, folk: People) -> None:
     """What holds from the first day to the last."""
+    from ecomine.simulation.oracle import optimal_price
+
     folder.mkdir(parents=True, exist_ok=True)
     items = {
         "item_id": np.arange(goods.items),
         "leaf": goods.leaf,
         "reference_price": goods.reference_price,
         "unit_cost": goods.cost,
+        "optimal_price": optimal_price(goods.reference_price, goods.cost, goods.elasticity),
         "elasticity": goods.elasticity,
         "cross_elasticity": goods.cross,
         "complement_id": goods.complement,
