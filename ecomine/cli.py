@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        print(f"ecomine: {error}. Look at that path, who may write there, and the disk (`df -h`).", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -102,10 +105,16 @@ def _parser() -> argparse.ArgumentParser:
             own.add_argument("--to", help="beginning of the digest to go back to (default: the one before)")
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
-    serve.add_argument("--port", type=int, help="port to listen on (default: params.yaml)")
+    serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
     up = add("up", _up, "start a Prefect server with its UI and serve the deployments")
-    up.add_argument("--port", type=int, default=4200, help="port of the Prefect UI (default: 4200)")
+    up.add_argument("--port", type=_port, default=4200, help="port of the Prefect UI (default: 4200)")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected a whole number from 1 to 65535")
+    return int(text)
 
 
 def _say(text: str) -> None:
@@ -138,8 +147,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.source:
         _enter(options)
     context = Context.of(options.workspace)  # bad settings are told before a server is started
+    domains = [_domain(name).name for name in options.domains] or context.params.domains
     started = time.monotonic()
-    print(f"The road for {', '.join(options.domains or context.params.domains)}:", flush=True)
+    print(f"The road for {', '.join(domains)}:", flush=True)
     os.environ["ECOMINE_TERMINAL"] = "1"
     from flows.control_room import is_up
 
@@ -147,10 +157,9 @@ def _run(options: argparse.Namespace) -> None:
         os.environ["PREFECT_API_URL"] = "http://127.0.0.1:4200/api"
     from flows.retrain import DomainName, retrain
 
-    domains = [_domain(name).name for name in options.domains] or context.params.domains
     retrain([DomainName(name) for name in domains], deploy=not options.no_deploy, workspace=str(options.workspace))
     print(summary(context, domains))
-    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps(domains)}")
+    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
 
 
 def _enter(options: argparse.Namespace) -> None:
@@ -196,9 +205,10 @@ def _features(options: argparse.Namespace) -> None:
 def _status(options: argparse.Namespace) -> None:
     from ecomine import deployment
     from ecomine.stages import Context
+    from ecomine.summary import status
 
     for row in deployment.status(Context.of(options.workspace)):
-        print("  ".join(f"{key}: {value}" for key, value in row.items()))
+        print(status(row))
 
 
 def _deploy(options: argparse.Namespace) -> None:
@@ -222,13 +232,12 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _history(options: argparse.Namespace) -> None:
-    import json
-
     from ecomine import deployment
     from ecomine.stages import Context
+    from ecomine.summary import history
 
     for entry in deployment.history(Context.of(options.workspace).store, _domain(options.domain).name):
-        print(json.dumps(entry, sort_keys=True))
+        print(history(entry))
 
 
 def _serve(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ EcomineError
 ├── CleaningError          rows that went missing between dirty and clean (never seen, always checked)
 ├── ExpectationError       data broke an expectation of critical severity
 ├── MissingInputError      a stage was started before the stage that makes its input
+├── DamagedError           a file that a stage made and that cannot be read back
 ├── FeatureError           a feature that is unknown, missing or not what was declared
 ├── NotEnoughDataError     a domain cannot learn from what it was given
 ├── GateError              a candidate failed a check of its gate
@@ -40,6 +41,10 @@ class ExpectationError(EcomineError):
 
 class MissingInputError(EcomineError):
     """A stage was started before the stage that makes its input."""
+
+
+class DamagedError(EcomineError):
+    """A file that a stage made and that cannot be read back."""
 
 
 class FeatureError(EcomineError):

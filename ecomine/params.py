@@ -24,9 +24,19 @@ FILE = "params.yaml"
 T = typing.TypeVar("T")
 
 
-def setting(default: Any, meaning: str, *, at_least: float | None = None, at_most: float | None = None) -> Any:
-    """A dataclass field holding one setting: its default, what it means (with unit) and the values it may take."""
-    metadata = {"meaning": meaning, "at_least": at_least, "at_most": at_most}
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    like: tuple[str, str] | None = None,
+) -> Any:
+    """A dataclass field holding one setting: its default, what it means (with unit) and the values it may take.
+
+    Limits hold for each number of a list, which then has at least one; `like` is a pattern for text, and its name.
+    """
+    metadata = {"meaning": meaning, "at_least": at_least, "at_most": at_most, "like": like}
     if isinstance(default, dict | list):
         return field(default_factory=lambda: type(default)(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -36,8 +46,14 @@ def setting(default: Any, meaning: str, *, at_least: float | None = None, at_mos
 class EngineParams:
     """Where table expressions run."""
 
-    memory_limit: str = setting("3GB", "memory DuckDB may use before it spills to disk")
-    threads: int = setting(2, "threads of DuckDB and XGBoost; part of what makes a run reproducible", at_least=1)
+    memory_limit: str = setting(
+        "3GB",
+        "memory DuckDB may use before it spills to disk",
+        like=(r"\d+(\.\d+)? ?[KMGT]i?B", "an amount such as 3GB or 512MB"),
+    )
+    threads: int = setting(
+        2, "threads of DuckDB and XGBoost; part of what makes a run reproducible", at_least=1, at_most=1024
+    )
 
 
 @dataclass(frozen=True)
@@ -71,15 +87,15 @@ class QualityParams:
     max_volume_change: float = setting(
         0.5, "warn when a table grew or shrank by more than this share since the last run", at_least=0
     )
-    max_age_days: int = setting(7, "warn when the newest row is older than this at as_of", at_least=0)
+    max_age_days: int = setting(7, "warn when the newest row is older than this at as_of", at_least=0, at_most=36_500)
 
 
 @dataclass(frozen=True)
 class FeatureParams:
     """How features are computed."""
 
-    snapshot_days: int = setting(7, "days between two snapshots of windowed features", at_least=1)
-    windows: list[int] = setting([7, 30, 90], "lengths of the windows, in days")
+    snapshot_days: int = setting(7, "days between two snapshots of windowed features", at_least=1, at_most=3650)
+    windows: list[int] = setting([7, 30, 90], "lengths of the windows, in days", at_least=1, at_most=3650)
 
 
 @dataclass(frozen=True)
@@ -87,7 +103,7 @@ class GateParams:
     """What a candidate must show before it may be deployed."""
 
     confidence: float = setting(0.95, "level of the bootstrap interval", at_least=0.5, at_most=0.999)
-    bootstrap_samples: int = setting(1000, "resamples of the test units", at_least=100)
+    bootstrap_samples: int = setting(1000, "resamples of the test units", at_least=100, at_most=100_000)
     min_gain: float = setting(0.0, "lower end of the gain over the best baseline, money a unit, must be above it")
     champion_tolerance: float = setting(
         0.02, "share of the champion's value that a challenger may lose on the same rows", at_least=0
@@ -134,7 +150,7 @@ class Params:
     raw: str = setting("data/raw", "folder of the shop's own files, relative to params.yaml")
     project: str = setting(".", "folder of the ecomine checkout whose code makes the results, relative to params.yaml")
     as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
-    seed: int = setting(42, "seed of everything random", at_least=0)
+    seed: int = setting(42, "seed of everything random", at_least=0, at_most=2**31 - 1)
     domains: list[str] = setting(["recommendation"], "domains to run, in this order")
     engine: EngineParams = field(default_factory=EngineParams)
     sql: SqlParams = field(default_factory=SqlParams)
@@ -160,7 +176,7 @@ def load(path: Path, sections: Mapping[str, type]) -> Params:
     try:
         document = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} is not readable YAML: {error}") from error
+        raise SettingsError(f"{path.name} is not readable YAML: {' '.join(str(error).split())}") from error
     _refuse_bare_dates(document, "")
     return parse(document, sections)
 
@@ -213,7 +229,7 @@ def _value(value: Any, hint: Any, metadata: Mapping[str, Any], place: str) -> An
     for option in options:
         accepted, converted = _accept(value, option)
         if accepted:
-            _check_range(converted, metadata, place)
+            _check(converted, metadata, place)
             return converted
     expected = " or ".join(_name(option) for option in options)
     raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {expected}. It means: {metadata['meaning']}.")
@@ -226,7 +242,8 @@ def _accept(value: Any, option: Any) -> tuple[bool, Any]:
     if origin is bool or isinstance(value, bool):
         return origin is bool and isinstance(value, bool), value
     if origin is float:
-        return isinstance(value, int | float), float(value) if isinstance(value, int | float) else value
+        finite = isinstance(value, int | float) and -1e300 < value < 1e300
+        return finite, float(value) if finite else value
     if origin is datetime:
         return _accept_time(value)
     if origin in (list, tuple):
@@ -256,16 +273,19 @@ def _accept_time(value: Any) -> tuple[bool, Any]:
     return False, value
 
 
-def _check_range(value: Any, metadata: Mapping[str, Any], place: str) -> None:
-    for item in value if isinstance(value, list) else [value]:
-        if not isinstance(item, int | float):
-            continue
-        low, high = metadata.get("at_least"), metadata.get("at_most")
-        if (low is not None and item < low) or (high is not None and item > high):
-            bounds = " and ".join(
-                text for text, bound in ((f"at least {low}", low), (f"at most {high}", high)) if bound is not None
-            )
-            raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {bounds}. It means: {metadata['meaning']}.")
+def _check(value: Any, metadata: Mapping[str, Any], place: str) -> None:
+    low, high, like = (metadata.get(name) for name in ("at_least", "at_most", "like"))
+    numbers = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, int | float)]
+    expected = None
+    if any((low is not None and item < low) or (high is not None and item > high) for item in numbers):
+        bounds = ((f"at least {low}", low), (f"at most {high}", high))
+        expected = " and ".join(text for text, bound in bounds if bound is not None)
+    elif value == [] and (low, high) != (None, None):
+        expected = "at least one number"
+    elif like and isinstance(value, str) and not re.fullmatch(like[0], value):
+        expected = like[1]
+    if expected:
+        raise SettingsError(f"{FILE}: `{place}` is {value!r}; expected {expected}. It means: {metadata['meaning']}.")
 
 
 def _name(option: Any) -> str:

@@ -7,8 +7,11 @@ parameters `as_of`, `earliest` and `fresh_since` (`as_of` less `quality.max_age_
 """
 
 import json
+import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,7 @@ from great_expectations.data_context.types.base import (
 from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-from ecomine.errors import ExpectationError, SettingsError
+from ecomine.errors import EcomineError, ExpectationError, SettingsError
 from ecomine.params import Params, QualityParams
 from ecomine.store import replacing
 from ecomine.tables import TABLES, Table
@@ -99,7 +102,8 @@ def validate(
                 "validated": len(frame),
                 "expectations": [_summary(name, one, len(frame)) for one in result.results],
             }
-        context.build_data_docs()
+        with _whole_docs():
+            context.build_data_docs()
     return {"tables": report}
 
 
@@ -180,6 +184,26 @@ def _context(docs_folder: Path) -> EphemeralDataContext:
         analytics_enabled=False,
     )
     return gx.get_context(mode="ephemeral", project_config=config)
+
+
+@contextmanager
+def _whole_docs() -> Iterator[None]:
+    """Stop at a page that cannot be written, which Great Expectations would only log, with a traceback."""
+
+    def stop(record: logging.LogRecord) -> bool:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            raise error
+        if error is not None:
+            raise EcomineError(f"The Data Docs cannot be written: {type(error).__name__}: {_plain(error)}.") from error
+        return True
+
+    logger = logging.getLogger("great_expectations.render.renderer.site_builder")
+    logger.addFilter(stop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(stop)
 
 
 def load(relation: duckdb.DuckDBPyRelation, rows: int, max_rows: int) -> pd.DataFrame:

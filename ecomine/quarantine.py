@@ -70,7 +70,7 @@ def readmit(context: stages.Context) -> list[Refused]:
 
 
 def _rows(store: Store) -> dict[str, int]:
-    report = store.read_json(layout.CLEAN_REPORT)["tables"]
+    report = store.read_json(layout.CLEAN_REPORT, "tables")["tables"]
     return {name: table["clean"] + table["refused"] for name, table in report.items()}
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
-from ecomine.errors import MissingInputError
+from ecomine.errors import DamagedError, MissingInputError
 
 ROW_GROUP = 122_880
 """Rows a Parquet row group; fixed, since it is part of the bytes."""
@@ -51,17 +52,33 @@ class Store:
         return sorted(path.stem for path in self.path(folder).glob("*.parquet"))
 
     def relations(self, connection: duckdb.DuckDBPyConnection, folder: str) -> dict[str, duckdb.DuckDBPyRelation]:
-        """A lazy relation for each Parquet table of a folder."""
-        return {
-            name: connection.read_parquet(self.path(f"{folder}/{name}.parquet").as_posix())
-            for name in self.tables(folder)
-        }
+        """A lazy relation for each Parquet table of a folder; raises DamagedError for a file that is none."""
+        relations = {}
+        for name in self.tables(folder):
+            file = f"{folder}/{name}.parquet"
+            try:
+                relations[name] = connection.read_parquet(self.path(file).as_posix())
+            except duckdb.Error as error:
+                raise damaged(file, error) from error
+        return relations
 
     def read_frame(self, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self.path(name))
+        """The rows of a Parquet file; raises DamagedError where it is absent or none."""
+        try:
+            return pd.read_parquet(self.path(name))
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise damaged(name, error) from error
 
-    def read_json(self, name: str) -> Any:
-        return json.loads(self.path(name).read_text())
+    def read_json(self, name: str, *keys: str) -> Any:
+        """The value in a JSON file; raises DamagedError where it is none, or no object that has `keys`."""
+        try:
+            value = json.loads(self.path(name).read_text())
+        except ValueError as error:
+            raise damaged(name, error) from error
+        lacking = [key for key in keys if not isinstance(value, dict) or key not in value]
+        if lacking:
+            raise damaged(name, f"it lacks {', '.join(lacking)}")
+        return value
 
     def write_json(self, name: str, value: Any) -> None:
         with self.replacing(name) as path:
@@ -101,6 +118,14 @@ def replacing(target: Path) -> Iterator[Path]:
     elif new.exists():
         os.replace(new, target)
     sync(target.parent)
+
+
+def damaged(name: str, why: object) -> DamagedError:
+    """The error about a file or a folder of the workspace that cannot be read back."""
+    first = (str(why).splitlines() or [""])[0].rstrip(".!")
+    return DamagedError(
+        f"{name} cannot be read: {first}. Run the stage that writes it again, or the whole road: `ecomine run`."
+    )
 
 
 def write_json(path: Path, value: Any) -> None:

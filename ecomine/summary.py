@@ -32,7 +32,7 @@ def summary(context: Context, domains: Iterable[str]) -> str:
     return "\n".join(lines)
 
 
-def next_steps(domains: Iterable[str]) -> str:
+def next_steps() -> str:
     """Three commands to try next."""
     return "\n".join(
         [
@@ -44,12 +44,41 @@ def next_steps(domains: Iterable[str]) -> str:
     )
 
 
+def status(row: dict[str, Any]) -> str:
+    """A domain's row of `deployment.status` as a few lines."""
+    if row["digest"] is None:
+        return f"{row['domain']}\n  deployed   nothing yet; `ecomine run` trains and deploys"
+    lines = [
+        row["domain"],
+        f"  deployed   {row['digest'][:12]} at {row['deployed_at']:%Y-%m-%d %H:%M} UTC by {row['who']}, "
+        f"{row['age_days']:.1f} days ago; data up to {row['as_of']:%Y-%m-%d}",
+    ]
+    if row["damaged"]:
+        lines.append(f"  DAMAGED    {row['damaged']}; `ecomine rollback {row['domain']}` or deploy again")
+    else:
+        lines.append(f"  gate       {'passed' if row['gate_passed'] else 'FAILED'}")
+        rival = f", against {row['baseline_value']:.2f} of {row['baseline']}" if row["baseline"] else ""
+        lines.append(f"  worth      {row['value']:.2f} a unit on the test period{rival}")
+    lines.append(f"  way back   {row['earlier_versions']} earlier versions")
+    lines.append(f"  features   {'online' if row['online_features'] else 'NOT online: `ecomine stage materialize`'}")
+    return "\n".join(lines)
+
+
+def history(entry: dict[str, Any]) -> str:
+    """One entry of `deployment.history` as a line."""
+    commit = (entry["git"] or {}).get("commit") or "no git"
+    before = f" after {entry['previous'][:12]}" if entry["previous"] else ""
+    return f"{entry['number']:>4}  {entry['when'][:19]}  {entry['action']:8}  {entry['digest'][:12]}{before}  " + (
+        f"data up to {entry['as_of'][:10]}, by {entry['who']}, {commit[:10]}"
+    )
+
+
 def _domain(context: Context, domain: str) -> list[str]:
     from ecomine import deployment
 
     metrics = context.store.read_json(layout.METRICS.format(domain=domain))
     gate = context.store.read_json(layout.GATE.format(domain=domain))
-    columns = sorted({metric for values in metrics.values() for metric in values})
+    columns = _longest_cutoff(sorted({metric for values in metrics.values() for metric in values}))
     lines = _table(
         [domain, *columns],
         [[method, *(_figure(values.get(column)) for column in columns)] for method, values in metrics.items()],
@@ -70,6 +99,12 @@ def _main_reason(reasons: dict[str, int]) -> str:
         return ""
     reason = max(sorted(reasons), key=lambda name: reasons[name])
     return f"{reason} ({reasons[reason]:,})"
+
+
+def _longest_cutoff(names: list[str]) -> list[str]:
+    """Of metrics at several cut-offs (`recall@10`, `recall@20`) those at the longest; the others as they are."""
+    longest = max((int(name.split("@")[1]) for name in names if "@" in name), default=0)
+    return [name for name in names if "@" not in name or name.endswith(f"@{longest}")]
 
 
 def _figure(value: Any) -> str:

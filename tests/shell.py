@@ -1,12 +1,16 @@
-"""Commands as a user types them: in a process of their own, in a workspace, with a Prefect home of its own."""
+"""Commands as a user types them: in a process of their own, in a workspace, with a Prefect home of the tests."""
 
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
+
+PREFECT_HOME = tempfile.TemporaryDirectory(prefix="ecomine-prefect-")
+"""One for all tests of a session: making a database of its own costs a Prefect server ten seconds."""
 
 
 def environment(workspace: Path) -> dict[str, str]:
@@ -15,7 +19,7 @@ def environment(workspace: Path) -> dict[str, str]:
     return {
         **kept,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "PREFECT_HOME": str(workspace.parent / "prefect"),
+        "PREFECT_HOME": PREFECT_HOME.name,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DVC_NO_ANALYTICS": "true",
     }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 import urllib.request
@@ -10,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from ecomine.stages import PIPELINE
-from tests.conftest import make_workspace
+from tests.conftest import LENIENT, change_params, make_workspace
 from tests.shell import free_port, shell, start
 
 pytestmark = pytest.mark.slow
 
 
 def dvc_workspace(folder: Path) -> Path:
-    workspace = make_workspace(folder)
+    workspace = make_workspace(folder, gate=LENIENT)
     shell(workspace, "dvc", "init", "--quiet", "--no-scm")
     return workspace
 
@@ -60,16 +61,27 @@ def test_dvc_repro_from_nothing_gives_the_flows_bytes(travelled: tuple[Path, str
     assert (other / "dvc.lock").read_bytes() == (workspace / "dvc.lock").read_bytes()
 
 
-def test_changing_a_domains_parameter_reruns_that_domain_alone(travelled: tuple[Path, str], tmp_path: Path) -> None:
+def test_changing_a_parameter_makes_only_its_stages_stale(travelled: tuple[Path, str]) -> None:
     workspace, _ = travelled
-    params = workspace / "params.yaml"
-    before = params.read_text()
+    before = (workspace / "params.yaml").read_bytes()
     try:
-        params.write_text(before.replace("max_bundle_mb: 200", "max_bundle_mb: 150"))
+        change_params(workspace, gate={**LENIENT, "min_gain": -999.0})
         changed = json.loads(shell(workspace, "dvc", "status", "--json").stdout)
     finally:
-        params.write_text(before)
+        (workspace / "params.yaml").write_bytes(before)
     assert list(changed) == ["gate@recommendation"]
+
+
+def test_a_candidate_that_fails_its_gate_is_not_deployed(travelled: tuple[Path, str], tmp_path: Path) -> None:
+    workspace = Path(shutil.copytree(travelled[0], tmp_path / "workspace"))
+    before = (workspace / "deployments/recommendation/current.json").read_bytes()
+    change_params(workspace, gate={"min_gain": 1e6})
+    shell(workspace, "dvc", "repro")
+    done = shell(workspace, "ecomine", "deploy", "recommendation", check=False)
+    assert done.returncode == 4
+    assert "the candidate is not deployed; better_than_baseline" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (workspace / "deployments/recommendation/current.json").read_bytes() == before
 
 
 def test_a_run_killed_at_three_places_ends_in_the_same_artifacts(travelled: tuple[Path, str], tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from ecomine.tables import TABLES
 BUSY_SHARE = 0.05
 """A day counts from this share of the median day's rows, so that a lone wrong date moves nothing."""
 
+BUSY_WEEK = 0.5
+"""Neither do a few wrong dates of one day, for the week that ends with it must have this share of such a day."""
+
 
 def resolve_as_of(dirty: Mapping[str, duckdb.DuckDBPyRelation], params: Params) -> datetime:
     """`params.as_of`, or for `latest` the midnight after the last busy day of the source, UTC without a zone.
@@ -47,9 +50,13 @@ def _end_of_last_busy_day(relation: duckdb.DuckDBPyRelation, time: str) -> datet
         WITH days AS (
             SELECT date_trunc('day', "{time}") AS day, count(*) AS rows
             FROM source WHERE isfinite("{time}") GROUP BY ALL
+        ), weeks AS (
+            SELECT *, median(rows) OVER () AS usual,
+                sum(rows) OVER (ORDER BY day RANGE INTERVAL 6 DAYS PRECEDING) AS week
+            FROM days
         )
         SELECT CAST(max(day) + INTERVAL 1 DAY AS TIMESTAMP)
-        FROM days WHERE rows >= {BUSY_SHARE} * (SELECT median(rows) FROM days)
+        FROM weeks WHERE rows >= {BUSY_SHARE} * usual AND week >= {BUSY_WEEK} * usual
     """
     moment = relation.query("source", query).fetchall()[0][0]
     return moment if isinstance(moment, datetime) else None

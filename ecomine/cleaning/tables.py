@@ -72,7 +72,7 @@ class Cleaned:
             told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items())
             raise CleaningError(
                 f"{self.table.name}: all {self.rows:,} rows were refused: {told}. Look at the mapping of "
-                f"{self.table.name} and at the section `cleaning` of params.yaml, or leave the table out."
+                f"{self.table.name}, at `as_of` and at the section `cleaning` of params.yaml, or leave the table out."
             )
         return {
             "rows": self.rows,

@@ -9,9 +9,11 @@ from ecomine.params import setting
 class RecommendationParams:
     """How products are found and ranked for each customer."""
 
-    horizon_days: int = setting(14, "days after a moment in which a purchase counts as a success", at_least=1)
-    train_periods: int = setting(4, "label windows to learn from, before the test window", at_least=1)
-    list_length: int = setting(20, "products on a customer's list", at_least=1)
+    horizon_days: int = setting(
+        14, "days after a moment in which a purchase counts as a success", at_least=1, at_most=1000
+    )
+    train_periods: int = setting(4, "label windows to learn from, before the test window", at_least=1, at_most=200)
+    list_length: int = setting(20, "products on a customer's list", at_least=1, at_most=1000)
     model: str = setting("xgboost", "what ranks the candidates: xgboost or linear")
     personal_candidates: int = setting(120, "candidates a customer from what they bought before", at_least=1)
     copurchase_candidates: int = setting(50, "candidates a customer from what goes with it", at_least=0)
@@ -26,11 +28,13 @@ class RecommendationParams:
     negatives_kept: float = setting(
         0.2, "share of the candidates that were not bought which training sees", at_least=0.001, at_most=1
     )
-    max_rounds: int = setting(200, "most trees of XGBoost; fewer where validation says so", at_least=1)
+    max_rounds: int = setting(200, "most trees of XGBoost; fewer where validation says so", at_least=1, at_most=10_000)
     patience: int = setting(20, "rounds without a better validation after which XGBoost stops", at_least=1)
     learning_rate: float = setting(0.1, "step of XGBoost", at_least=0.0001, at_most=1)
     max_depth: int = setting(4, "depth of a tree", at_least=1, at_most=16)
     min_child_weight: float = setting(1.0, "least weight of rows in a leaf", at_least=0)
-    pairs: int = setting(4, "pairs of products compared for each product of a list, in each round", at_least=1)
+    pairs: int = setting(
+        4, "pairs of products compared for each product of a list, in each round", at_least=1, at_most=100
+    )
     subsample: float = setting(0.8, "share of rows a tree sees", at_least=0.01, at_most=1)
     colsample: float = setting(0.6, "share of columns a tree sees", at_least=0.01, at_most=1)

@@ -6,6 +6,7 @@ are kept in files that hold no code.
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,7 @@ class LinearRanker:
         self.params = params
 
     def fit(self, rows: pd.DataFrame, lists: Lists, threads: int, seed: int) -> "LinearRanker":
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
 
@@ -135,7 +137,9 @@ class LinearRanker:
         self.mean, spread = values.mean(axis=0), values.std(axis=0)
         self.scale = np.where(spread > 1e-9, spread, 1.0)
         # Sums over several threads come in changing order; one thread keeps the bytes the same.
-        with threadpool_limits(1):
+        with threadpool_limits(1), warnings.catch_warnings():
+            # Columns that say the same make for slow steps at the end, which the order of the lists does not feel.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             model = LogisticRegression(C=1.0, max_iter=200, tol=1e-4, random_state=seed)
             model.fit((values - self.mean) / self.scale, lists.label[::step])
         self.weight, self.intercept = model.coef_[0], float(model.intercept_[0])

@@ -1,6 +1,7 @@
 """The application: routes of the domains, health, what is deployed, an OpenAPI page without outside hosts."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -133,12 +134,24 @@ def _deployed(context: Context, bundle: deployment.Bundle) -> Deployed:
 
 
 def run(workspace: Path, host: str, port: int) -> None:
-    """Serve a workspace until interrupted."""
+    """Serve a workspace until interrupted; raises EcomineError where the address is taken or is none."""
     import uvicorn
 
+    _refuse_taken(host, port)
     configure_logs()
     # uvicorn's own access log holds the caller's address and the whole path, which names a customer.
     uvicorn.run(create_app(workspace), host=host, port=port, access_log=False, log_config=None)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        raise EcomineError(
+            f"Nothing can listen on port {port} of {host}: {error.strerror}. Choose another with --port and --host, or "
+            "in the section `serving` of params.yaml."
+        ) from error
 
 
 def configure_logs() -> None:

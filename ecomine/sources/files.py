@@ -42,6 +42,8 @@ def land(
             declare(own, folder, match["name"])
         own.sql(select).write_parquet(target.as_posix(), compression="snappy")
     except duckdb.Error as error:
+        if target.as_posix() in str(error):  # the disk of the workspace, not the shop's files
+            raise
         raise SourceError(f"{where} {explain(error, select, folder, shown)}") from error
     except (RuntimeError, UnicodeDecodeError) as error:  # what DuckDB raises for text it cannot decode
         raise SourceError(f"{where} {error}. {there(folder, shown)}") from error
@@ -131,6 +133,8 @@ def explain(error: duckdb.Error, select: str, folder: Path, shown: str) -> str:
         hint = " If the file is not UTF-8, name its encoding: FROM read_csv('…', encoding = 'latin-1')."
     elif isinstance(error, duckdb.BinderException) and "VARCHAR" in text:
         hint = " A column with a value that is no number is text; TRY_CAST(column AS DOUBLE) makes numbers."
+    elif "magic bytes" in text or "too small to be a Parquet" in text:
+        hint = " It is no Parquet file, or lost its end when it was copied: bring it again."
     return f"{first}.{hint} {there(folder, shown)}{columns}"
 
 

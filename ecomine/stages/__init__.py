@@ -6,6 +6,8 @@ stage as `ecomine stage NAME [DOMAIN]`; the Prefect flows call `run` for the sam
 know it: an experiment never deploys.
 """
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -174,8 +176,11 @@ def run(name: str, domain: str | None, context: Context, **options: bool) -> Non
         raise SettingsError(f"The stage {name} needs a domain; {domain!r} is none of {', '.join(DOMAINS)}.")
     try:
         stage.run(*arguments, **options)
-    except (duckdb.Error, OSError) as error:
+    except (duckdb.Error, sqlite3.Error, OSError, MemoryError) as error:
+        copying = isinstance(error, shutil.Error) and error.args[0]
+        told = str(copying[0][2] if copying else error).split("\n\n")[0].rstrip(".!")  # DuckDB goes on with the query
         raise EcomineError(
-            f"The stage {name} could not finish: {error}. What was there before is untouched; look at the disk "
-            "(`df -h`) and at engine.memory_limit in params.yaml, then run it again."
+            f"The stage {name} could not finish: {' '.join(told.split())}. What was there before is untouched. Look at "
+            "the disk (`df -h`) and at engine.memory_limit in params.yaml; a damaged file is made anew by the stage "
+            "that writes it. Then run it again."
         ) from error

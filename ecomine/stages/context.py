@@ -14,7 +14,7 @@ from ecomine.domain import Domain, Inputs
 from ecomine.domains import DOMAINS
 from ecomine.engine import connect
 from ecomine.params import Params
-from ecomine.store import Store
+from ecomine.store import Store, damaged
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,11 @@ class Context:
     @property
     def as_of(self) -> datetime:
         self.store.require(layout.CLEAN_REPORT, "clean")
-        return datetime.fromisoformat(self.store.read_json(layout.CLEAN_REPORT)["as_of"])
+        text = self.store.read_json(layout.CLEAN_REPORT, "as_of")["as_of"]
+        try:
+            return datetime.fromisoformat(text)
+        except (TypeError, ValueError) as error:
+            raise damaged(layout.CLEAN_REPORT, error) from error
 
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from ecomine import layout
+from ecomine.errors import DamagedError, MissingInputError, SourceError
 from ecomine.stages.context import Context
-from ecomine.store import write_relation
+from ecomine.store import write_json, write_relation
 from ecomine.tables import TABLES
 
 
@@ -12,44 +13,55 @@ def ingest(context: Context) -> None:
     from ecomine.sources import read
 
     rows: dict[str, int] = {}
-    with context.connection() as connection, context.store.replacing(layout.CANONICAL) as folder:
+    with (
+        context.connection() as connection,
+        context.store.replacing(layout.INGEST_REPORT) as report,
+        context.store.replacing(layout.CANONICAL) as folder,
+    ):
         folder.mkdir()
         for name, relation in read(connection, context.params, context.store.workspace):
             path = folder / f"{name}.parquet"
             rows[name] = write_relation(path, relation, ", ".join(f'"{c}"' for c in relation.columns))
             context.say(f"{name}: {rows[name]:,} rows read")
-    context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")
-    context.store.write_json(layout.INGEST_REPORT, {"source": context.params.source, "rows": rows})
+        context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")
+        write_json(report, {"source": context.params.source, "rows": rows})
 
 
 def clean(context: Context) -> None:
     from ecomine import cleaning
 
     context.store.require(layout.CANONICAL, "ingest")
-    report: dict[str, Any] = {"tables": {}}
+    tables: dict[str, Any] = {}
     with (
         context.connection() as connection,
+        context.store.replacing(layout.CLEAN_REPORT) as report,
         context.store.replacing(layout.CLEAN) as clean_folder,
         context.store.replacing(layout.QUARANTINE) as refused_folder,
     ):
         clean_folder.mkdir()
         refused_folder.mkdir()
         dirty = context.store.relations(connection, layout.CANONICAL)
+        strange = [name for name in dirty if name not in TABLES]
+        if strange:
+            raise SourceError(
+                f"{layout.CANONICAL}/{strange[0]}.parquet is no canonical table. Take it away, or run "
+                "`ecomine stage ingest`, which makes the folder anew; a shop's own files belong into `raw`."
+            )
         as_of = cleaning.resolve_as_of(dirty, context.params)
         for name in dirty:
             result = cleaning.clean(connection, TABLES[name], dirty, context.params.cleaning, as_of)
             result.write(clean_folder / f"{name}.parquet", refused_folder / f"{name}.parquet")
             counts = result.counts()
-            report["tables"][name] = counts
+            tables[name] = counts
             context.say(f"{name}: {counts['clean']:,} rows clean, {counts['refused']:,} refused")
-    context.store.write_json(layout.CLEAN_REPORT, {**report, "as_of": as_of})
+        write_json(report, {"tables": tables, "as_of": as_of})
 
 
 def validate(context: Context) -> None:
     from ecomine import quality
 
     context.store.require(layout.CLEAN, "clean")
-    last = context.store.read_json(layout.VOLUMES) if context.store.exists(layout.VOLUMES) else {}
+    last = _last_volumes(context)
     with context.connection() as connection:
         tables = context.store.relations(connection, layout.CLEAN)
         results = quality.validate(
@@ -63,12 +75,34 @@ def validate(context: Context) -> None:
     context.store.write_json(layout.VOLUMES, volumes)
 
 
+def _last_volumes(context: Context) -> dict[str, int]:
+    """Rows by table at the last run; none where that is not known, since no run must wait for it."""
+    if not context.store.exists(layout.VOLUMES):
+        return {}
+    try:
+        return dict(context.store.read_json(layout.VOLUMES))
+    except (DamagedError, TypeError, ValueError):
+        context.say(f"{layout.VOLUMES} cannot be read and is begun anew; this run is compared with no earlier one")
+        return {}
+
+
 def features(context: Context) -> None:
     from ecomine import feature_store, quality
 
     context.store.require(layout.VALIDATION, "validate")
-    quality.raise_on_critical(context.store.read_json(layout.VALIDATION), context.store.path(layout.DOCS))
-    with context.connection() as connection, context.store.replacing(layout.FEATURES) as folder:
+    verdict = context.store.read_json(layout.VALIDATION, "tables")
+    cleaned = context.store.read_json(layout.CLEAN_REPORT, "tables")
+    judged = {name: table["rows"] for name, table in verdict["tables"].items()}
+    if judged != {name: table["clean"] for name, table in cleaned["tables"].items()}:
+        raise MissingInputError(
+            f"{layout.VALIDATION} is about other tables than those in {layout.CLEAN}; run `ecomine stage validate`."
+        )
+    quality.raise_on_critical(verdict, context.store.path(layout.DOCS))
+    with (
+        context.connection() as connection,
+        context.store.replacing(layout.FEATURE_REPORT) as report,
+        context.store.replacing(layout.FEATURES) as folder,
+    ):
         folder.mkdir()
         rows = feature_store.compute(
             connection,
@@ -77,9 +111,9 @@ def features(context: Context) -> None:
             context.params.features,
             folder,
         )
-    for name, count in rows.items():
-        context.say(f"{name}: {count:,} feature rows")
-    context.store.write_json(layout.FEATURE_REPORT, {"rows": rows})
+        for name, count in rows.items():
+            context.say(f"{name}: {count:,} feature rows")
+        write_json(report, {"rows": rows})
 
 
 def materialize(context: Context) -> None:

@@ -1,10 +1,12 @@
 """The stages of one domain: from labelled rows to a deployed model."""
 
+from typing import Any
+
 from ecomine import layout
 from ecomine.domain import Domain
-from ecomine.errors import GateError
+from ecomine.errors import DamagedError, GateError
 from ecomine.stages.context import Context
-from ecomine.store import write_frame
+from ecomine.store import write_frame, write_json
 
 
 def frames(context: Context, domain: Domain) -> None:
@@ -38,19 +40,21 @@ def train(context: Context, domain: Domain) -> None:
 
 def evaluate(context: Context, domain: Domain) -> None:
     folder, name = layout.FRAMES.format(domain=domain.name), domain.name
-    context.store.require(layout.MODEL.format(domain=name), f"train {name}")
     result = domain.evaluate(
-        domain.load(context.store.path(layout.MODEL.format(domain=name))),
+        _candidate(context, domain),
         context.store.read_frame(f"{folder}/test.parquet"),
         context.store.read_frame(f"{folder}/truth.parquet"),
         context.params.sections[name],
     )
-    with context.store.replacing(layout.PLOTS.format(domain=name)) as path:
+    with (
+        context.store.replacing(layout.METRICS.format(domain=name)) as metrics,
+        context.store.replacing(layout.PLOTS.format(domain=name)) as path,
+    ):
         path.mkdir()
         write_frame(path / "values.parquet", result.values)
         for plot, frame in result.plots.items():
             frame.to_csv(path / f"{plot}.csv", index=False)
-    context.store.write_json(layout.METRICS.format(domain=name), result.metrics)
+        write_json(metrics, result.metrics)
     context.say(f"{name}: evaluated on {len(result.values):,} units")
 
 
@@ -59,8 +63,7 @@ def decide(context: Context, domain: Domain) -> None:
     from ecomine import feature_store
 
     name = domain.name
-    context.store.require(layout.MODEL.format(domain=name), f"train {name}")
-    model = domain.load(context.store.path(layout.MODEL.format(domain=name)))
+    model = _candidate(context, domain)
     requests = domain.request(model, None)
     frame = feature_store.point_in_time(context.store.workspace, requests, domain.service)
     proposals = domain.decide(model, frame, context.params.sections[name])
@@ -74,8 +77,7 @@ def gate(context: Context, domain: Domain) -> None:
     name = domain.name
     context.store.require(layout.VALUES.format(domain=name), f"evaluate {name}")
     values = context.store.read_frame(layout.VALUES.format(domain=name))
-    folder = context.store.path(layout.MODEL.format(domain=name))
-    model = domain.load(folder)
+    model = _candidate(context, domain)
     context.store.require(layout.PROPOSALS.format(domain=name), f"decide {name}")
     proposals = context.store.read_frame(layout.PROPOSALS.format(domain=name))
     with context.connection() as connection:
@@ -86,7 +88,10 @@ def gate(context: Context, domain: Domain) -> None:
     requests = domain.request(model, None)
     sample = gates.sample(requests, domain.entity, context.params.gate.equality_sample, context.params.seed)
     differences = feature_store.differences(context.store.workspace, sample, domain.service)
-    checks += [gates.equality_check(len(sample), differences), gates.size_check(folder, context.params.gate)]
+    checks += [
+        gates.equality_check(len(sample), differences),
+        gates.size_check(context.store.path(layout.MODEL.format(domain=name)), context.params.gate),
+    ]
     context.store.write_json(layout.GATE.format(domain=name), gates.report(checks))
     for check in checks:
         context.say(f"{name}: {'passed' if check.passed else 'FAILED'} {check.name}: {check.why}")
@@ -97,9 +102,8 @@ def deploy(context: Context, domain: Domain, force: bool = False) -> None:
 
     name = domain.name
     context.store.require(layout.GATE.format(domain=name), f"gate {name}")
-    failed = [
-        check for check in context.store.read_json(layout.GATE.format(domain=name))["checks"] if not check["passed"]
-    ]
+    report = context.store.read_json(layout.GATE.format(domain=name), "checks")
+    failed = [check for check in report["checks"] if not check["passed"]]
     if failed:
         raise GateError(
             f"{name}: the candidate is not deployed; "
@@ -107,3 +111,16 @@ def deploy(context: Context, domain: Domain, force: bool = False) -> None:
         )
     digest = deployment.promote(context, domain, force)
     context.say(f"{name}: {digest[:12]} is deployed")
+
+
+def _candidate(context: Context, domain: Domain) -> Any:
+    """The model that the stage `train` made; raises DamagedError where it cannot be loaded."""
+    name = layout.MODEL.format(domain=domain.name)
+    folder = context.store.require(name, f"train {domain.name}")
+    try:
+        return domain.load(folder)
+    except Exception as error:  # each format of models fails in its own way
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise DamagedError(
+            f"{name} cannot be loaded: {why}. Make it anew: `ecomine stage train {domain.name}`."
+        ) from error
