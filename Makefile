@@ -12,13 +12,14 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 help:
 	@echo "make run    install, run the whole road on the sample data, say where to look"
+	@echo "make run SOURCE=simulated   the same on a simulated shop, in a workspace of its own: shops/simulated"
 	@echo "make test   install, run the tests"
 	@echo "make up     start the control room: Prefect's UI with the deployments"
 	@echo "make lint   ruff, mypy, import rules"
 	@echo "make clean  remove what runs have made (your own data in data/raw stays)"
 
 run: install
-	@ecomine run
+	@ecomine run $(if $(SOURCE),--source $(SOURCE))
 
 test: install
 	@python -m pytest $(PYTEST_ARGS)

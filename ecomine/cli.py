@@ -20,7 +20,7 @@ QUIET = {
     "GX_ANALYTICS_ENABLED": "false",
     "FEAST_USAGE": "False",
 }
-"""Environment of a run started by a person: its own progress instead of the libraries' logs, patience, no telemetry."""
+"""Environment of a run started by a person: its own progress instead of the libraries' logs, no telemetry, patience."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +65,23 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--force", action="store_true", help="replace the params.yaml that is there")
     run = add("run", _run, "run the whole road, from raw tables to deployed models, as a Prefect flow")
     run.add_argument("domains", nargs="*", help="kinds of decision (default: those of params.yaml)")
+    run.add_argument(
+        "--source",
+        choices=["complete_journey", "simulated"],
+        help="run on these tables instead, in a workspace of its own under shops/",
+    )
     run.add_argument("--no-deploy", action="store_true", help="stop after the gate")
+    simulate = add("simulate", _simulate, "make a simulated shop, with its truth, or let it live on for more days")
+    for name, text in (
+        ("users", "people who may ever open an account"),
+        ("items", "products that may ever be sold"),
+        ("days", "days from the first; more than are there continue the shop"),
+        ("seed", "seed of everything random"),
+    ):
+        simulate.add_argument(f"--{name}", type=int, help=f"{text} (default: the workspace's params.yaml)")
+    simulate.add_argument("--dirt", type=float, help="how dirty the tables are, 0 for clean (default: params.yaml)")
+    simulate.add_argument("--out", type=Path, help="folder that becomes its workspace (default: shops/simulated)")
+    simulate.add_argument("--force", action="store_true", help="replace another simulated shop that is there")
     stage = add("stage", _stage, "run one stage of the road")
     stage.add_argument("name", help="name of the stage")
     stage.add_argument("domain", nargs="?", help="kind of decision, for stages that are a domain's own")
@@ -112,10 +128,24 @@ def _init(options: argparse.Namespace) -> None:
     print(f"{path.name} is written. Read it, mend the SELECTs where needed, then: ecomine run")
 
 
+def _simulate(options: argparse.Namespace) -> None:
+    from ecomine.shops import SHOPS, make, simulate
+    from flows.record import own_repository
+
+    folder = (options.out or options.workspace / SHOPS / "simulated").resolve()
+    make(options.workspace, folder, "simulated")
+    own_repository(folder)
+    asked = {name: getattr(options, name) for name in ("users", "items", "days", "seed", "dirt")}
+    params = simulate(folder, {name: value for name, value in asked.items() if value is not None}, options.force, _say)
+    print(f"{params.days:,} days of a shop are in {folder}. Run on it: cd {folder} && ecomine run")
+
+
 def _run(options: argparse.Namespace) -> None:
     from ecomine.stages import Context
     from ecomine.summary import next_steps, summary
 
+    if options.source:
+        _enter(options)
     context = Context.of(options.workspace)  # bad settings are told before a server is started
     domains = [_domain(name).name for name in options.domains] or context.params.domains
     started = time.monotonic()
@@ -130,6 +160,21 @@ def _run(options: argparse.Namespace) -> None:
     retrain([DomainName(name) for name in domains], deploy=not options.no_deploy, workspace=str(options.workspace))
     print(summary(context, domains))
     print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
+
+
+def _enter(options: argparse.Namespace) -> None:
+    """Go on in the workspace of another source; the one that was named stays as it is."""
+    from ecomine.shops import SHOPS, make, simulate
+    from flows.record import own_repository
+
+    folder = options.workspace / SHOPS / options.source
+    make(options.workspace, folder, options.source)
+    own_repository(folder)
+    if options.source == "simulated":
+        print(f"A simulated shop in {folder}:", flush=True)
+        simulate(folder, {}, False, _say)
+    options.workspace = folder
+    os.chdir(folder)  # DVC looks for its stages where it stands
 
 
 def _stage(options: argparse.Namespace) -> None:

@@ -54,7 +54,7 @@ def write_params(folder: Path, workspace: Path, force: bool = False) -> Path:
     with replacing(target) as path:
         path.write_text(text)
     if target.parent != PROJECT:
-        _copy_beside(target.parent)
+        copy_beside(target.parent)
     return target
 
 
@@ -121,16 +121,17 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _yaml(value: Any) -> str:
-    if isinstance(value, datetime):  # in quotes, since DVC reads the file too and stops at a date
+    if isinstance(value, datetime):
         midnight = value == datetime(value.year, value.month, value.day)
-        return f"'{(value.date() if midnight else value).isoformat()}'"
+        value = (value.date() if midnight else value).isoformat()
     if isinstance(value, Mapping):
         value = dict(value)
     text: str = yaml.safe_dump(value, default_flow_style=True, width=1000, allow_unicode=True)
     return text.removesuffix("...\n").strip()
 
 
-def _copy_beside(workspace: Path) -> None:
+def copy_beside(workspace: Path) -> None:
+    """Put what a workspace needs besides its params.yaml into it, where it is not there yet."""
     for name in BESIDE:
         source, target = PROJECT / name, workspace / name
         if not source.exists() or target.exists():

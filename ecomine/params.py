@@ -122,10 +122,31 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
+class SimulationParams:
+    """The simulated shop, for `ecomine simulate` and `source: simulated`."""
+
+    users: int = setting(250, "people who may ever open an account", at_least=1)
+    items: int = setting(1200, "products that may ever be sold", at_least=8)
+    days: int = setting(180, "days to simulate; more days later continue the same shop", at_least=1)
+    seed: int = setting(42, "seed of the whole shop", at_least=0)
+    start: datetime = setting(datetime(2024, 1, 1), "midnight of the first day, UTC")
+    locations: int = setting(3, "warehouses, each serving a region", at_least=1, at_most=100)
+    visits_per_year: float = setting(90.0, "visits a year of the average active customer", at_least=0)
+    needs_per_visit: float = setting(7.5, "median number of things looked for in a visit", at_least=0.1)
+    page_size: int = setting(8, "products on a page of search results", at_least=1, at_most=50)
+    random_page_share: float = setting(0.1, "share of pages in random order", at_least=0, at_most=1)
+    promotion_share: float = setting(0.43, "share of products on promotion in an average week", at_least=0, at_most=1)
+    price_test_share: float = setting(0.06, "share of products in a randomised price test", at_least=0, at_most=1)
+    holdout_share: float = setting(0.15, "share of people held out of each campaign", at_least=0, at_most=1)
+    fraud_share: float = setting(0.04, "share of accounts opened by fraudsters", at_least=0, at_most=0.5)
+    dirt: float = setting(1.0, "how dirty the tables are: 0 clean, 1 as in a careless shop", at_least=0, at_most=20)
+
+
+@dataclass(frozen=True)
 class Params:
     """All settings of a workspace. `sections` holds the domains' own, by name."""
 
-    source: str = setting("complete_journey", "where tables come from: complete_journey or sql")
+    source: str = setting("complete_journey", "where tables come from: complete_journey, sql or simulated")
     raw: str = setting("data/raw", "folder of the shop's own files, relative to params.yaml")
     project: str = setting(".", "folder of the ecomine checkout whose code makes the results, relative to params.yaml")
     as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
@@ -138,6 +159,7 @@ class Params:
     features: FeatureParams = field(default_factory=FeatureParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
+    simulation: SimulationParams = field(default_factory=SimulationParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
 
 

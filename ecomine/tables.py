@@ -105,6 +105,7 @@ _TABLES = (
             _time("event_timestamp", "when it happened", required=True),
             _text("query", "what was searched for", personal=True),
             Column("position", "count", "rank on the page, from 1"),
+            _number("propensity", "of an impression: probability with which the product got this place, 0 to 1"),
             _number("rating", "stars of a review, 1 to 5"),
             _text("device", "desktop, mobile, tablet, app …"),
             _text("referrer", "where the visit came from"),
@@ -170,6 +171,7 @@ _TABLES = (
             _number("price", "money for one unit during the period"),
             _text("display", "where in the shop it was shown"),
             _text("mailer", "where in the mailer it was shown"),
+            _text("kind", "promotion, price test (a randomised price) …"),
         ),
     ),
     Table(
@@ -201,6 +203,7 @@ _TABLES = (
             _id("card_id", "the card, as a token", personal=True),
             _id("device_id", "the device", personal=True),
             _text("ip", "network address", personal=True),
+            _id("address_id", "where it is delivered to, as a token", personal=True),
             Column("is_fraud", "flag", "label: it was fraud"),
             _time("label_timestamp", "when the label became known"),
         ),

@@ -34,3 +34,12 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
                 f"What was made could not be recorded with DVC: {error}. `dvc status` says more."
             ) from error
     return True
+
+
+def own_repository(workspace: Path) -> None:
+    """Make a workspace a DVC repository of its own, lest its runs be recorded in one that it lies within."""
+    if not (workspace / ".dvc").exists():
+        from dvc.repo import Repo
+
+        logging.getLogger("dvc").setLevel(logging.ERROR)
+        Repo.init(str(workspace), no_scm=True).close()

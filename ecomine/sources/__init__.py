@@ -13,7 +13,7 @@ import duckdb
 
 from ecomine.errors import SettingsError
 from ecomine.params import FILE, Params
-from ecomine.sources import complete_journey, sql
+from ecomine.sources import complete_journey, simulated, sql
 
 Tables = Iterator[tuple[str, duckdb.DuckDBPyRelation]]
 Source = Callable[[duckdb.DuckDBPyConnection, Params, Path], Tables]
@@ -21,6 +21,7 @@ Source = Callable[[duckdb.DuckDBPyConnection, Params, Path], Tables]
 SOURCES: dict[str, Source] = {
     "complete_journey": complete_journey.read,
     "sql": sql.read,
+    "simulated": simulated.read,
 }
 
 

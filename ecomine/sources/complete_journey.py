@@ -120,7 +120,8 @@ USERS = """
 
 PROMOTIONS = f"""
     SELECT product_id AS item_id, store_id AS location_id, start_date, end_date, NULL AS price,
-        nullif(display_location, '0') AS display, nullif(mailer_location, '0') AS mailer
+        nullif(display_location, '0') AS display, nullif(mailer_location, '0') AS mailer,
+        'promotion' AS kind
     FROM promotions JOIN (
         SELECT week, {_utc(f"{FIRST_WEEK} + CAST(7 * (week - 1) AS INTEGER)")} AS start_date,
             {_utc(f"{FIRST_WEEK} + CAST(7 * week AS INTEGER)")} AS end_date
