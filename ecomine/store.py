@@ -82,8 +82,7 @@ class Store:
 def replacing(target: Path) -> Iterator[Path]:
     """A free path beside `target` to write a file or a folder at; it takes its place once all went well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.new")
-    old = target.with_name(f".{target.name}.old")
+    new, old = target.with_name(f".{target.name}.new"), moved_aside(target)
     _remove(new)
     if old.exists() and not target.exists():  # killed between the two renames below
         old.rename(target)
@@ -101,6 +100,11 @@ def replacing(target: Path) -> Iterator[Path]:
     elif new.exists():
         os.replace(new, target)
     sync(target.parent)
+
+
+def moved_aside(target: Path) -> Path:
+    """Where a folder lies for the moment in which another one takes its place."""
+    return target.with_name(f".{target.name}.old")
 
 
 def write_json(path: Path, value: Any) -> None:

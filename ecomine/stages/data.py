@@ -3,6 +3,7 @@
 from typing import Any
 
 from ecomine import layout
+from ecomine.engine import SPARK, check_kind
 from ecomine.stages.context import Context
 from ecomine.store import write_relation
 from ecomine.tables import TABLES
@@ -70,13 +71,21 @@ def features(context: Context) -> None:
     quality.raise_on_critical(context.store.read_json(layout.VALIDATION), context.store.path(layout.DOCS))
     with context.connection() as connection, context.store.replacing(layout.FEATURES) as folder:
         folder.mkdir()
-        rows = feature_store.compute(
-            connection,
-            context.store.relations(connection, layout.CLEAN),
-            context.as_of,
-            context.params.features,
-            folder,
-        )
+        settings, domains = context.params.features, context.params.domains
+        if check_kind(context.params.engine) == SPARK:
+            from ecomine.feature_store.spark import compute_on_spark
+
+            clean = context.store.path(layout.CLEAN)
+            files = {name: clean / f"{name}.parquet" for name in context.store.tables(layout.CLEAN)}
+            rows = compute_on_spark(
+                connection, files, context.as_of, settings, context.params.engine, folder, domains, context.say
+            )
+        else:
+            relations = context.store.relations(connection, layout.CLEAN)
+            memory = context.store.path(layout.INCREMENTS)
+            rows = feature_store.compute(
+                connection, relations, context.as_of, settings, folder, domains, memory, context.say
+            )
     for name, count in rows.items():
         context.say(f"{name}: {count:,} feature rows")
     context.store.write_json(layout.FEATURE_REPORT, {"rows": rows})
