@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-.PHONY: help run test lint up clean install
+.PHONY: help run test lint up clean install extras
 
 help:
 	@echo "make run    install, run the whole road on the sample data, say where to look"
@@ -16,6 +16,7 @@ help:
 	@echo "make test   install, run the tests"
 	@echo "make up     start the control room: Prefect's UI with the deployments"
 	@echo "make lint   ruff, mypy, import rules"
+	@echo "make extras install Spark and the database drivers too"
 	@echo "make clean  remove what runs have made (your own data in data/raw stays)"
 
 run: install
@@ -34,6 +35,14 @@ up: install
 	@ecomine up
 
 install: $(INSTALLED)
+
+extras: install
+	@echo "Installing the extras (Spark and the drivers) into $(VENV) …"
+ifneq ($(UV),)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-extras.lock
+else
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-extras.lock
+endif
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "ecomine needs Python 3.11: install it, or name it: make run PYTHON=/path/to/python3.11"; exit 1; }

@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--readmit", action="store_true", help="clean again, after a rule changed, and say what came back"
     )
     features = add("features", _features, "list the features: name, type, unit, meaning")
-    features.add_argument("action", choices=["list"], nargs="?", default="list")
+    features.add_argument("action", choices=["list", "page"], nargs="?", default="list")
     add("status", _status, "what is deployed, how old, how good")
     for name, command, text in (
         ("deploy", _deploy, "put a domain's candidate in the champion's place, if it passed its gate"),
@@ -198,6 +198,9 @@ def _quarantine(options: argparse.Namespace) -> None:
 def _features(options: argparse.Namespace) -> None:
     from ecomine import feature_store
 
+    if options.action == "page":
+        print(feature_store.catalogue.page(), end="")
+        return
     for name, kind, unit, meaning in feature_store.describe(options.workspace):
         print(f"{name:44} {kind:8} {unit:12} {meaning}")
 

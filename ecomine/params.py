@@ -46,6 +46,8 @@ def setting(
 class EngineParams:
     """Where table expressions run."""
 
+    kind: str = setting("duckdb", "what computes features: duckdb, in this process, or spark, a cluster")
+    master: str = setting("local[*]", "URL of the Spark cluster, such as spark://host:7077")
     memory_limit: str = setting(
         "3GB",
         "memory DuckDB may use before it spills to disk",
@@ -96,6 +98,31 @@ class FeatureParams:
 
     snapshot_days: int = setting(7, "days between two snapshots of windowed features", at_least=1, at_most=3650)
     windows: list[int] = setting([7, 30, 90], "lengths of the windows, in days", at_least=1, at_most=3650)
+    tables: list[str] | None = setting(
+        None, "feature tables to compute; null for those that the configured domains learn from"
+    )
+    category_levels: int = setting(
+        2, "levels of a category, from the broadest on, that features tell apart", at_least=1
+    )
+    selection: str = setting(
+        "report", "features that add nothing: `report` tells them, `drop` also keeps them from the model"
+    )
+    overlap_days: int = setting(
+        3,
+        "days before the last run in which late rows are looked for; a later one costs a whole computation",
+        at_least=0,
+    )
+
+
+@dataclass(frozen=True)
+class OnlineParams:
+    """Where the newest features lie for serving."""
+
+    kind: str = setting("sqlite", "sqlite (a file in data/online), redis or postgres")
+    url: str | None = setting(None, "address of the server, ${NAME} an environment variable; null for sqlite")
+    prefix: str = setting("ecomine", "what every name on the server begins with; one for each workspace")
+    chunk_days: int = setting(90, "days of feature rows that are looked through at a time", at_least=1)
+    batch_rows: int = setting(50_000, "rows written at a time; a run that was killed goes on after them", at_least=1)
 
 
 @dataclass(frozen=True)
@@ -157,6 +184,7 @@ class Params:
     cleaning: CleaningParams = field(default_factory=CleaningParams)
     quality: QualityParams = field(default_factory=QualityParams)
     features: FeatureParams = field(default_factory=FeatureParams)
+    online: OnlineParams = field(default_factory=OnlineParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)

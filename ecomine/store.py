@@ -99,8 +99,7 @@ class Store:
 def replacing(target: Path) -> Iterator[Path]:
     """A free path beside `target` to write a file or a folder at; it takes its place once all went well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.new")
-    old = target.with_name(f".{target.name}.old")
+    new, old = target.with_name(f".{target.name}.new"), moved_aside(target)
     _remove(new)
     if old.exists() and not target.exists():  # killed between the two renames below
         old.rename(target)
@@ -126,6 +125,11 @@ def damaged(name: str, why: object) -> DamagedError:
     return DamagedError(
         f"{name} cannot be read: {first}. Run the stage that writes it again, or the whole road: `ecomine run`."
     )
+
+
+def moved_aside(target: Path) -> Path:
+    """Where a folder lies for the moment in which another one takes its place."""
+    return target.with_name(f".{target.name}.old")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,18 +1,36 @@
 """FEATURE_TABLES and SERVICES: every feature there is, and which tables a domain asks for."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ecomine.errors import FeatureError, SettingsError
-from ecomine.feature_store.declaration import FeatureTable
+from ecomine.feature_store import browsing, counts, paying
+from ecomine.feature_store.copurchase import ITEM_PAIR
+from ecomine.feature_store.declaration import FeatureTable, spans
+from ecomine.feature_store.habits import ITEM_HABITS, USER_HABITS
 from ecomine.feature_store.item_snapshot import ITEM_SNAPSHOT
 from ecomine.feature_store.user_item import USER_ITEM
 from ecomine.feature_store.user_snapshot import USER_SNAPSHOT
-from ecomine.params import FILE, EngineParams, FeatureParams, build
+from ecomine.params import FILE, EngineParams, FeatureParams, OnlineParams, build
 
-FEATURE_TABLES: dict[str, FeatureTable] = {table.name: table for table in (USER_SNAPSHOT, ITEM_SNAPSHOT, USER_ITEM)}
+FEATURE_TABLES: dict[str, FeatureTable] = {
+    table.name: table
+    for table in (
+        USER_SNAPSHOT,
+        ITEM_SNAPSHOT,
+        USER_ITEM,
+        USER_HABITS,
+        ITEM_HABITS,
+        *counts.TABLES,
+        ITEM_PAIR,
+        *browsing.TABLES,
+        *paying.TABLES,
+    )
+}
 
 SERVICES: dict[str, tuple[str, ...]] = {"recommendation": ("user_snapshot", "item_snapshot", "user_item")}
 """Service → feature tables, in the order of its columns."""
@@ -28,6 +46,11 @@ def engine_params(workspace: Path) -> EngineParams:
     return build(EngineParams, _section(workspace, "engine"), "engine")
 
 
+def online_params(workspace: Path) -> OnlineParams:
+    """The section `online` of the workspace's params.yaml."""
+    return build(OnlineParams, _section(workspace, "online"), "online")
+
+
 def _section(workspace: Path, name: str) -> Any:
     # The whole file needs the domains' sections, and the domains stand above the feature store.
     path = workspace / FILE
@@ -38,6 +61,34 @@ def _section(workspace: Path, name: str) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{FILE} is not readable YAML: {error}") from error
     return (document.get(name) if isinstance(document, dict) else None) or {}
+
+
+def chosen(params: FeatureParams, domains: Iterable[str]) -> list[FeatureTable]:
+    """The feature tables of a run: those that the settings name, or those that the services of `domains` ask for.
+
+    Raises SettingsError for a name that no table has, or where the settings leave out what a service asks for.
+    """
+    asked = {name: service for service in domains for name in SERVICES.get(service, ())}
+    names = set(params.tables) if params.tables is not None else set(asked)
+    for name in sorted(names - set(FEATURE_TABLES)):
+        close = difflib.get_close_matches(name, FEATURE_TABLES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SettingsError(f"`features.tables` names {name!r}.{hint} There are {', '.join(FEATURE_TABLES)}.")
+    for name, service in asked.items():
+        if name not in names:
+            raise SettingsError(f"`features.tables` leaves out {name}, which {service} learns from; put it in.")
+    return [table for name, table in FEATURE_TABLES.items() if name in names]
+
+
+def chosen_tables(workspace: Path) -> list[FeatureTable]:
+    """The feature tables of a workspace, as its params.yaml has them; see `chosen`."""
+    domains = _section(workspace, "domains") or list(SERVICES)
+    return chosen(feature_params(workspace), [str(name) for name in domains])
+
+
+def is_served(table: str) -> bool:
+    """Whether a domain learns from the table."""
+    return any(table in tables for tables in SERVICES.values())
 
 
 def service_tables(service: str) -> list[FeatureTable]:
@@ -53,8 +104,35 @@ def service_features(workspace: Path, service: str) -> list[str]:
     return [f"{table.name}__{column.name}" for table in service_tables(service) for column in table.columns(params)]
 
 
+def page() -> str:
+    """All features as a page in Markdown: name, unit, window, description; in the windows that settings begin with."""
+    params = FeatureParams()
+    lines = [
+        "# Features",
+        "",
+        "Written by `ecomine features page`. A feature is declared in one place in `ecomine/feature_store`. DuckDB and",
+        "Spark compute it from the same expression, training and serving read it through Feast as `table__feature`.",
+        "`features.tables` in params.yaml names the tables to compute; without it they are those a domain learns from.",
+        "`{w}` stands for each length in `features.windows`, in days.",
+    ]
+    for table in FEATURE_TABLES.values():
+        users = [service for service, tables in SERVICES.items() if table.name in tables]
+        holds = f"{table.ttl_days} days" if table.ttl_days is not None else "until the next snapshot"
+        lines += ["", f"## {table.name}", "", f"{table.description[0].upper()}{table.description[1:]}.", ""]
+        lines += [f"Keys: {', '.join(table.keys)}. Made from: {', '.join((*table.sources, *table.improves))}."]
+        lines += [f"A row holds {holds}. Learned from by: {', '.join(users) or 'no domain by default'}.", ""]
+        lines += ["| feature | unit | window | description |", "|---|---|---|---|"]
+        for feature in table.features:
+            longest = spans(params)[-1]
+            window = "each" if feature.windowed else ("longest" if "{longest}" in feature.description else "")
+            words = {"w": "{w}", "longest": longest, "shortest": spans(params)[0]}
+            name, text = feature.name.format(**words), feature.description.format(**words)
+            lines.append(f"| `{name}` | {feature.unit} | {window} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
 def describe(workspace: Path) -> list[tuple[str, str, str, str]]:
-    """(feature, type, unit, description) of every feature of a workspace."""
+    """(feature, type, unit, description) of every feature that there is, in the windows of a workspace."""
     params = feature_params(workspace)
     return [
         (f"{table.name}__{column.name}", column.dtype, column.unit, column.description)

@@ -1,32 +1,54 @@
 """From clean tables to feature tables: the expressions run on an engine, each result becomes one Parquet file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import duckdb
 import ibis
 
 from ecomine.errors import FeatureError
-from ecomine.feature_store.catalogue import FEATURE_TABLES
-from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP
+from ecomine.feature_store import increments
+from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, chosen
+from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP, FeatureTable, Scope
 from ecomine.feature_store.lines import known_lines
 from ecomine.params import FeatureParams
 from ecomine.store import write_relation
 
-SOURCES = ("order_lines", "promotions")
-"""The clean tables that features are made of."""
-
 LINES = "features_lines"
 
 
-def expressions(
-    lines: ibis.Table, tables: Mapping[str, ibis.Table], as_of: datetime, params: FeatureParams
-) -> dict[str, ibis.Table]:
-    """Every feature table as an expression over the prepared `lines`, whatever engine will run it."""
-    built = {name: table.build(lines, table, as_of, params, tables) for name, table in FEATURE_TABLES.items()}
-    return {name: table.mutate(**{CREATED_TIMESTAMP: table[EVENT_TIMESTAMP]}) for name, table in built.items()}
+def expression(table: FeatureTable, scope: Scope) -> ibis.Table:
+    """A feature table as an expression, whatever engine will run it: keys, times, features, state."""
+    built = table.build(table, scope)
+    features = [name for name in built.columns if name not in table.state]
+    timed = built.mutate(**{CREATED_TIMESTAMP: built[EVENT_TIMESTAMP]})
+    return timed.select(*features, CREATED_TIMESTAMP, *table.state)
+
+
+def scope_of(
+    tables: Mapping[str, ibis.Table], as_of: datetime, params: FeatureParams, newest: int | None = None
+) -> Scope:
+    """What feature tables are computed from, its lines an expression that is not run yet."""
+    lines = known_lines(tables["order_lines"], as_of, params, newest) if "order_lines" in tables else None
+    return Scope(as_of, params, tables, lines, newest)
+
+
+def split(chosen_tables: Sequence[FeatureTable], there: Sequence[str]) -> tuple[list[FeatureTable], dict[str, str]]:
+    """Tables that can be made from the sources that are there, and of the others the sources that they lack.
+
+    Raises FeatureError where none can be made.
+    """
+    lacking = {table.name: [name for name in table.sources if name not in there] for table in chosen_tables}
+    made = [table for table in chosen_tables if not lacking[table.name]]
+    if not made:
+        raise FeatureError(
+            f"Features need the table {' or '.join(sorted(set(chain(*lacking.values()))))}; this source has "
+            f"{', '.join(sorted(there)) or 'none'}. Map it in params.yaml."
+        )
+    return made, {name: ", ".join(sources) for name, sources in lacking.items() if sources}
 
 
 def compute(
@@ -35,32 +57,82 @@ def compute(
     as_of: datetime,
     params: FeatureParams,
     folder: Path,
+    domains: Sequence[str] = tuple(SERVICES),
+    memory: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, int]:
-    """Write every feature table into `folder`, one Parquet file each, sorted; returns its rows by name.
+    """Write the feature tables of `domains` into `folder`, one Parquet file each, sorted; returns the rows by name.
 
-    Raises FeatureError where there are no order lines to compute from.
+    memory: a folder that earlier runs left their results in; what is still true there is not computed again. Raises
+    FeatureError where no table can be made.
     """
-    if "order_lines" not in tables:
-        raise FeatureError(
-            f"Features need the table order_lines; this source has {', '.join(sorted(tables)) or 'none'}. "
-            "Map it in params.yaml."
-        )
-    backend = ibis.duckdb.from_connection(connection)
+    made, lacking = split(chosen(params, domains), list(tables))
+    for name, absent in lacking.items():
+        say(f"{name}: not made, no {absent} in this source")
     with ExitStack() as stack:
-        sources = {}
-        for name in SOURCES:
-            if name in tables:
-                view = f"features_{name}"
-                tables[name].create_view(view, replace=True)
-                stack.callback(connection.execute, f"DROP VIEW {view}")
-                sources[name] = backend.table(view)
-        prepared = ibis.to_sql(known_lines(sources["order_lines"], as_of, params), dialect="duckdb")
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {prepared}")
-        stack.callback(connection.execute, f"DROP TABLE {LINES}")
-        lines = backend.table(LINES)
+        sources = _views(connection, stack, tables, made)
+        last = increments.find(connection, tables, as_of, params, made, memory)
+        say(last.why)
+        scope = scope_of(sources, as_of, params, last.newest)
+        if scope.lines is not None:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {ibis.to_sql(scope.lines, dialect='duckdb')}")
+            stack.callback(connection.execute, f"DROP TABLE {LINES}")
+        backend = ibis.duckdb.from_connection(connection)
         rows = {}
-        for name, expression in expressions(lines, sources, as_of, params).items():
-            relation = connection.sql(ibis.to_sql(expression, dialect="duckdb"))
-            order = ", ".join((*FEATURE_TABLES[name].keys, EVENT_TIMESTAMP))
-            rows[name] = write_relation(folder / f"{name}.parquet", relation, order)
+        for table in made:
+            kept = _kept(connection, stack, last, table)
+            own = Scope(
+                as_of,
+                params,
+                sources,
+                backend.table(LINES) if scope.lines is not None else None,
+                last.newest,
+                {table.name: backend.table(kept)} if kept else {},
+            )
+            sql = ibis.to_sql(expression(table, own), dialect="duckdb")
+            if kept:
+                sql = f"SELECT * FROM {kept} UNION ALL BY NAME ({sql})"
+            order = ", ".join(f'"{name}"' for name in (*table.keys, EVENT_TIMESTAMP))
+            rows[table.name] = write_relation(folder / f"{table.name}.parquet", connection.sql(sql), order)
+        increments.keep(connection, tables, as_of, params, made, folder, memory)
     return rows
+
+
+def _views(
+    connection: duckdb.DuckDBPyConnection,
+    stack: ExitStack,
+    tables: Mapping[str, duckdb.DuckDBPyRelation],
+    made: Sequence[FeatureTable],
+) -> dict[str, ibis.Table]:
+    """The sources of the tables to make, as Ibis tables on the connection."""
+    backend = ibis.duckdb.from_connection(connection)
+    sources = {}
+    for name in _sources(made):
+        if name in tables:
+            view = f"features_{name}"
+            tables[name].create_view(view, replace=True)
+            stack.callback(connection.execute, f"DROP VIEW {view}")
+            sources[name] = backend.table(view)
+    return sources
+
+
+def _kept(
+    connection: duckdb.DuckDBPyConnection, stack: ExitStack, last: "increments.Last", table: FeatureTable
+) -> str | None:
+    """A view of the rows of an earlier run that stay as they are; None where all are computed anew."""
+    if last.newest is None or last.folder is None:
+        return None
+    view, path = f"kept_{table.name}", (last.folder / f"{table.name}.parquet").as_posix().replace("'", "''")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * FROM read_parquet('{path}') "
+        f"WHERE {EVENT_TIMESTAMP} <= TIMESTAMP '{last.boundary}'"
+    )
+    stack.callback(connection.execute, f"DROP VIEW {view}")
+    return view
+
+
+def _sources(made: Sequence[FeatureTable]) -> Iterator[str]:
+    return iter(sorted({name for table in made for name in (*table.sources, *table.improves)}))
+
+
+__all__ = ["FEATURE_TABLES", "compute", "expression", "scope_of", "split"]

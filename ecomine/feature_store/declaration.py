@@ -1,7 +1,8 @@
 """How a feature is declared: once, with its name, unit, meaning, window and the expression that computes it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import ibis
@@ -25,13 +26,16 @@ class Feature:
     """A feature, or one a window where the name holds `{w}`.
 
     expression(table, w) gives the value from the columns that the feature's table offers, where `w` is the length of
-    the window in days: each window's in turn for `{w}`, the longest one's for all others.
+    the window in days: each window's in turn for `{w}`, the longest one's for all others. `empty` is the value of a
+    window with nothing in it; `default` stands in for a null, and where the entity is not known.
     """
 
     name: str
     unit: str
     description: str
     expression: Callable[[Any, int], Any]
+    empty: float | None = 0.0
+    default: float | None = None
 
     @property
     def windowed(self) -> bool:
@@ -48,18 +52,44 @@ class Column:
     window: int
     expression: Callable[[Any, int], Any]
     windowed: bool
+    empty: float | None = 0.0
     dtype: str = DTYPE
+    default: float | None = None
 
     def of(self, table: ibis.Table) -> ibis.Value:
         return self.expression(table, self.window)
+
+    def over(self, rows: ibis.Table) -> ibis.Value:
+        """The feature of a window, from the rows in it."""
+        value = self.of(rows)
+        return value if self.empty is None else value.fill_null(self.empty)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a feature table is computed from: clean `tables` and prepared `lines`, on one engine, up to `as_of`.
+
+    newest: None for everything; else only the snapshots of a lower number are wanted, and of tables with a row an
+    event only the rows after snapshot `newest`. `lines` then hold no more than these need, and `kept` has the earlier
+    rows of tables that carry a state on.
+    """
+
+    as_of: datetime
+    params: FeatureParams
+    tables: Mapping[str, ibis.Table]
+    lines: ibis.Table
+    newest: int | None = None
+    kept: Mapping[str, ibis.Table] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FeatureTable:
     """Features of one kind of entity; `keys` and the moment from which they hold identify a row.
 
-    build(lines, table, params, tables) gives the table as an expression: keys, event_timestamp, features. A row holds
-    for `ttl_days` days, for one snapshot step where that is None.
+    build(table, scope) gives the table as an expression: keys, event_timestamp, features, then the columns of `state`,
+    from which the next day goes on and which are no features. A row holds for `ttl_days` days, for one snapshot step
+    where that is None. `sources` are the clean tables without which the table is not made, `improves` those that it
+    also reads where they are there.
     """
 
     name: str
@@ -67,7 +97,10 @@ class FeatureTable:
     keys: tuple[str, ...]
     ttl_days: int | None
     features: tuple[Feature, ...]
-    build: Callable[..., ibis.Table]
+    build: "Callable[[FeatureTable, Scope], ibis.Table]"
+    sources: tuple[str, ...] = ("order_lines",)
+    improves: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
 
     def ttl(self, params: FeatureParams) -> int:
         """Days for which a row holds."""
@@ -86,6 +119,8 @@ class FeatureTable:
                         window,
                         feature.expression,
                         feature.windowed,
+                        feature.empty,
+                        default=feature.default,
                     )
                 )
         return columns

@@ -5,22 +5,50 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecomine.feature_store.catalogue import service_features, service_tables
+from ecomine.feature_store.catalogue import feature_params, service_features, service_tables
+from ecomine.feature_store.declaration import EVENT_TIMESTAMP
 from ecomine.feature_store.online import OnlineReader
-from ecomine.feature_store.retrieval import point_in_time
+from ecomine.feature_store.retrieval import point_in_time, retrieval
+
+DAY = 86_400
+"""In seconds."""
 
 
 def differences(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataFrame:
     """Features whose online value is not their value at the rows' event_timestamp; null equals null.
 
-    Columns: entity keys, feature, offline, online. Empty where all are equal.
+    Columns: row (its label in `rows`), entity keys, event_timestamp, feature, offline, online, offline_age and
+    online_age (seconds from when the value began to hold to the row's time, null where there is none), ttl (seconds
+    for which it holds). A row a difference, in the order of the rows and of the features; empty where all are equal.
     """
-    keys = list(dict.fromkeys(key for table in service_tables(service) for key in table.keys))
+    workspace = Path(workspace)
+    tables, params = service_tables(service), feature_params(workspace)
+    keys = list(dict.fromkeys(key for table in tables for key in table.keys))
     features = service_features(workspace, service)
     offline = point_in_time(workspace, rows, service)[features].to_numpy(dtype=np.float64)
-    online = OnlineReader(workspace, service).read(rows)[features].to_numpy(dtype=np.float64)
+    answer = OnlineReader(workspace, service).read_detailed(rows)
+    online = answer.values
     row, column = np.nonzero((offline != online) & ~(np.isnan(offline) & np.isnan(online)))
-    found = rows[keys].iloc[row].reset_index(drop=True)
+    of_table = np.repeat(np.arange(len(tables)), [len(table.columns(params)) for table in tables])[column]
+    distinct, again = np.unique(row, return_inverse=True)
+    ages = _ages(workspace, rows.iloc[distinct], service, [table.name for table in tables])
+    found = rows[[*keys, EVENT_TIMESTAMP]].iloc[row].reset_index(drop=True)
+    found.insert(0, "row", rows.index[row])
     return found.assign(
-        feature=np.array(features, dtype=object)[column], offline=offline[row, column], online=online[row, column]
+        feature=np.array(features, dtype=object)[column],
+        offline=offline[row, column],
+        online=online[row, column],
+        offline_age=ages[again, of_table],
+        online_age=answer.ages[row, of_table],
+        ttl=np.array([float(table.ttl(params) * DAY) for table in tables])[of_table],
     )
+
+
+def _ages(workspace: Path, rows: pd.DataFrame, service: str, tables: list[str]) -> np.ndarray:
+    """(rows, tables): seconds for which each row's point-in-time value has held; NaN where the engine does not say."""
+    blank = np.full((len(rows), len(tables)), np.nan)
+    job = retrieval(workspace, rows, service) if len(rows) else None
+    if job is None or not hasattr(job, "ages"):
+        return blank
+    ages = job.ages()
+    return np.column_stack([ages[table] for table in tables])

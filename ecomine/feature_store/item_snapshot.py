@@ -1,14 +1,11 @@
 """What is known about an item at each snapshot: who buys it, how much, at which price, and whether it is promoted."""
 
-from collections.abc import Mapping
-from datetime import datetime
-
 import ibis
 from ibis import _
 
-from ecomine.feature_store.declaration import EVENT_TIMESTAMP, Feature, FeatureTable, ratio, spans, total
-from ecomine.feature_store.lines import age, at_snapshots, days_since, snapshot_time
-from ecomine.params import FeatureParams
+from ecomine.feature_store.declaration import EVENT_TIMESTAMP, Column, Feature, FeatureTable, Scope, ratio, spans, total
+from ecomine.feature_store.lines import age, seconds
+from ecomine.feature_store.snapshots import finish, windows
 
 FEATURES = (
     Feature(
@@ -57,32 +54,29 @@ FEATURES = (
 )
 
 
-def build(
-    lines: ibis.Table, table: FeatureTable, as_of: datetime, params: FeatureParams, tables: Mapping[str, ibis.Table]
-) -> ibis.Table:
+REPEATS = (
+    Column(
+        "repeat_buyers",
+        "users",
+        "buyers with two orders or more, in the longest window",
+        0,
+        lambda t, w: t.lines.sum(where=(t.snapshot <= t.again) & (t.snapshot > t.again_twice)),
+        windowed=True,
+    ),
+)
+"""Not features themselves, but counted along with them."""
+
+MEASURES = ("lines", "units", "spend", "listed", "off")
+
+
+def build(table: FeatureTable, scope: Scope) -> ibis.Table:
     """One row for each item sold in the longest window, at each snapshot."""
-    columns, shortest, longest = table.columns(params), spans(params)[0], spans(params)[-1]
-    daily = lines.group_by("item_id", "age", "snapshot", "again", "again_twice").agg(
-        lines=_.lines.sum(),
-        units=_.units.sum(),
-        spend=_.spend.sum(),
-        listed=_.listed.sum(),
-        off=_.off.sum(),
-        last_sale=_.second.max(),
-    )
-    recent = at_snapshots(daily, longest, params)
-    second_newest = (recent.snapshot <= recent.again) & (recent.snapshot > recent.again_twice)
-    windows = recent.group_by("item_id", "snapshot").agg(
-        **{column.name: column.of(recent).fill_null(0) for column in columns if column.windowed},
-        listed=recent.listed.sum(),
-        off=recent.off.sum(),
-        repeat_buyers=recent.lines.sum(where=second_newest).fill_null(0),
-        last_sale=recent.last_sale.max(),
-    )
-    first = lines.group_by("item_id").agg(first_sale=_.second.min())
-    joined = windows.inner_join(first, "item_id")
-    if "promotions" in tables:
-        promoted = _promoted(tables["promotions"], as_of, params)
+    columns, shortest = table.columns(scope.params), spans(scope.params)[0]
+    finer = ("again", "again_twice")
+    joined = windows(scope.lines, table.keys, MEASURES, finer, [*columns, *REPEATS], scope)
+    joined = joined.inner_join(_first_sales(scope), "item_id")
+    if "promotions" in scope.tables:
+        promoted = _promoted(scope.tables["promotions"], scope)
         joined = joined.left_join(promoted, ["item_id", "snapshot"], rname="{name}_right").drop(
             "item_id_right", "snapshot_right"
         )
@@ -90,31 +84,41 @@ def build(
     else:
         joined = joined.mutate(promoted=ibis.null("float64"))
     joined = joined.mutate(
-        shortest=ibis.literal(shortest),
-        units_shortest=joined[f"units_{shortest}d"],
-        since_first=days_since(joined.first_sale, joined.snapshot, as_of, params),
-        since_last=days_since(joined.last_sale, joined.snapshot, as_of, params),
+        shortest=ibis.literal(shortest), units_shortest=joined[f"units_{shortest}d"], first=joined.first_sale
     )
-    return joined.select(
-        "item_id",
-        snapshot_time(joined.snapshot, as_of, params).name(EVENT_TIMESTAMP),
-        **{
-            column.name: (joined[column.name] if column.windowed else column.of(joined)).cast(column.dtype)
-            for column in columns
-        },
-    )
+    return finish(joined, table.keys, columns, scope)
 
 
-def _promoted(promotions: ibis.Table, as_of: datetime, params: FeatureParams) -> ibis.Table:
+def _first_sales(scope: Scope) -> ibis.Table:
+    """When each item was first sold, in seconds; the lines of a day's increment do not reach back so far."""
+    if scope.newest is None:
+        return scope.lines.group_by("item_id").agg(first_sale=_.second.min())
+    sold = scope.tables["order_lines"].filter(_[EVENT_TIMESTAMP] <= ibis.literal(scope.as_of))
+    first = sold.group_by("item_id").agg(moment=_[EVENT_TIMESTAMP].min())
+    return first.select("item_id", first_sale=seconds(first.moment))
+
+
+def _promoted(promotions: ibis.Table, scope: Scope) -> ibis.Table:
     """Items and the snapshots that a promotion of theirs covers, [start, end); one without an end goes on."""
-    step = params.snapshot_days
+    step = scope.params.snapshot_days
     periods = promotions.filter(_.start_date.notnull()).select("item_id", "start_date", "end_date").distinct()
     periods = periods.mutate(
-        last=age(_.start_date, as_of) // step,
-        first=ibis.greatest(age(_.end_date, as_of) // step + 1, 0).fill_null(0),
-    ).filter(_.last >= _.first)
+        last=age(_.start_date, scope.as_of) // step,
+        first=ibis.greatest(age(_.end_date, scope.as_of) // step + 1, 0).fill_null(0),
+    )
+    if scope.newest is not None:
+        periods = periods.mutate(last=ibis.least(_.last, scope.newest - 1))
+    periods = periods.filter(_.last >= _.first)
     covered = periods.select("item_id", snapshot=ibis.range(periods.first, periods.last + 1).unnest())
     return covered.distinct().mutate(promoted=ibis.literal(1).cast("float64"))
 
 
-ITEM_SNAPSHOT = FeatureTable("item_snapshot", "items on sale at each snapshot", ("item_id",), None, FEATURES, build)
+ITEM_SNAPSHOT = FeatureTable(
+    "item_snapshot",
+    "items on sale at each snapshot",
+    ("item_id",),
+    None,
+    FEATURES,
+    build,
+    improves=("promotions",),
+)

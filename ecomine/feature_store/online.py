@@ -1,147 +1,179 @@
-"""Reading the online store: SQLite, a table a feature view, a row an entity, found by its keys."""
+"""Reading the online store: which tables, keys and columns a service needs is settled once, then only values move."""
 
-import json
-import sqlite3
-import threading
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ecomine import layout
-from ecomine.errors import FeatureError, MissingInputError
+from ecomine.errors import FeatureError
 from ecomine.feature_store.catalogue import feature_params, service_tables
+from ecomine.feature_store.declaration import EVENT_TIMESTAMP
+from ecomine.feature_store.online_backend import backend
+from ecomine.feature_store.online_table import MISSING, OnlineBackend, OnlineTable, microseconds
 
-EVENT = "event_us"
-"""Column of a row's time, microseconds since 1970."""
+SECOND = 1_000_000
+"""In microseconds."""
 
-ABOUT = "about"
-
-
-def name(text: str) -> str:
-    """A quoted SQL name."""
-    return '"' + text.replace('"', '""') + '"'
-
-
-def create_table(connection: sqlite3.Connection, view: str, keys: Sequence[str], features: Sequence[str]) -> None:
-    """The table of a view, clustered by its keys."""
-    columns = [f"{name(key)} TEXT NOT NULL" for key in keys]
-    columns += [f"{name(feature)} REAL" for feature in features]
-    columns += [f"{EVENT} INTEGER NOT NULL", f"PRIMARY KEY ({', '.join(map(name, keys))})"]
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {name(view)} ({', '.join(columns)}) WITHOUT ROWID")
+FEW = 200
+"""Rows up to which a loop is quicker than columns."""
 
 
-def insert_row(view: str, keys: Sequence[str], features: Sequence[str]) -> str:
-    """SQL that writes a row: keys, features, time; in place of an earlier row of the same keys."""
-    columns = [*keys, *features, EVENT]
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT OR REPLACE INTO {name(view)} ({', '.join(map(name, columns))}) VALUES ({marks})"
+class Status(IntEnum):
+    """What became of an entity in a table."""
+
+    PRESENT = 0
+    MISSING = 1
+    EXPIRED = 2
 
 
-def lookup(
-    connection: sqlite3.Connection,
-    view: str,
-    keys: Sequence[str],
-    columns: Sequence[str],
-    entities: Sequence[Sequence[Any]],
-) -> list[tuple[Any, ...] | None]:
-    """The given columns for each entity, in order; None for one that is absent or has a null key.
+class OnlineAnswer(NamedTuple):
+    """Features of some rows, and where they come from.
 
-    All entities travel as one JSON argument, since SQLite limits how many arguments a statement takes.
+    values: (rows, features), NaN where there is none and no default. ages: (rows, tables), seconds from the time from
+    which the values hold to the row's own moment, NaN where the entity is missing. status: (rows, tables), a Status.
     """
-    wanted = ", ".join(f"json_extract(entity.value, '$[{number}]') AS k{number}" for number in range(len(keys)))
-    match = " AND ".join(f"stored.{name(key)} = wanted.k{number}" for number, key in enumerate(keys))
-    rows = connection.execute(
-        f"SELECT wanted.place, {', '.join('stored.' + name(column) for column in columns)} "
-        f"FROM (SELECT entity.key AS place, {wanted} FROM json_each(?) AS entity) AS wanted "
-        f"CROSS JOIN {name(view)} AS stored ON {match}",
-        (json.dumps([list(entity) for entity in entities]),),
-    )
-    found: list[tuple[Any, ...] | None] = [None] * len(entities)
-    for place, *values in rows:
-        found[place] = tuple(values)
-    return found
+
+    features: Sequence[str]
+    tables: Sequence[str]
+    values: np.ndarray
+    ages: np.ndarray
+    status: np.ndarray
+
+    def frame(self) -> pd.DataFrame:
+        """features, `{table}__age_seconds` and `{table}__status` as columns."""
+        texts = np.array([status.name.lower() for status in Status], dtype=object)[self.status]
+        parts = (
+            pd.DataFrame(self.values, columns=list(self.features)),
+            pd.DataFrame(self.ages, columns=[f"{table}__age_seconds" for table in self.tables]),
+            pd.DataFrame(texts, columns=[f"{table}__status" for table in self.tables]),
+        )
+        return pd.concat(parts, axis=1)
 
 
 class OnlineReader:
     """Newest features of a service's entities; safe to use from several threads.
 
-    Each thread has its own connection, opened anew once the file was replaced.
+    A value holds for its table's time to live, counted up to the row's moment: `now` where it is given, else the
+    row's event_timestamp, else the moment up to which the store knows the shop. A value from after that moment is
+    given as it is: the store knows only the newest.
     """
 
     def __init__(self, workspace: Path, service: str) -> None:
-        self._path = Path(workspace) / layout.ONLINE_FILE
         params = feature_params(Path(workspace))
-        self._plan = [
-            (table.name, list(table.keys), [column.name for column in table.columns(params)])
-            for table in service_tables(service)
-        ]
-        self.features = [f"{view}__{feature}" for view, _, names in self._plan for feature in names]
-        self._local = threading.local()
+        self._plan([OnlineTable.of(table, params) for table in service_tables(service)], backend(workspace))
+
+    @classmethod
+    def of(cls, tables: Sequence[OnlineTable], store: OnlineBackend) -> "OnlineReader":
+        """A reader of any tables of any online store."""
+        reader = cls.__new__(cls)
+        reader._plan(tables, store)
+        return reader
+
+    def _plan(self, tables: Sequence[OnlineTable], store: OnlineBackend) -> None:
+        self._tables, self._store = list(tables), store
+        self._names = [table.name for table in tables]
+        self._spans = np.array([table.ttl // timedelta(microseconds=1) for table in tables], dtype=np.uint64)
+        ends = np.cumsum([len(table.features) for table in tables]).tolist()
+        self._places = list(zip([0, *ends], ends, strict=False))
+        self.features = [f"{table.name}__{feature}" for table in tables for feature in table.features]
+        self._columns = pd.Index(self.features)
+        defaults = np.array([default for table in tables for default in table.defaults], dtype=np.float64)
+        self._defaults = defaults if not np.isnan(defaults).all() else None
 
     @property
     def as_of(self) -> datetime:
         """The moment up to which the features know the shop."""
-        return datetime.fromisoformat(self._connection().execute(f"SELECT as_of FROM {ABOUT}").fetchone()[0])
+        return self._store.as_of
 
-    def read(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """`rows` with the service's feature columns added; nulls where an entity is not known.
+    def read(self, rows: pd.DataFrame, now: datetime | None = None) -> pd.DataFrame:
+        """`rows` with the service's feature columns added; nulls where an entity is not known and nothing stands in.
 
-        rows: entity keys, and any further columns, which are left as they are.
-        Raises FeatureError where a key is missing, MissingInputError where nothing was materialised.
+        rows: entity keys, event_timestamp (UTC) where there is one, and any further columns, which are left as they
+        are. Raises FeatureError where a key is missing, MissingInputError where nothing was materialised.
         """
-        connection = self._connection()
-        values: dict[str, np.ndarray] = {}
-        for view, keys, names in self._plan:
-            missing = [key for key in keys if key not in rows.columns]
-            if missing:
-                raise FeatureError(
-                    f"{view} is read by {', '.join(keys)}; the rows lack {', '.join(missing)} "
-                    f"and have {', '.join(map(str, rows.columns))}."
-                )
-            codes, entities = _distinct(rows, keys)
-            found = lookup(connection, view, keys, names, entities)
-            blank = (None,) * len(names)
-            matrix = np.array([blank if row is None else row for row in found], dtype=np.float64).reshape(
-                -1, len(names)
-            )
-            for number, feature in enumerate(names):
-                values[f"{view}__{feature}"] = matrix[codes, number] if len(matrix) else np.empty(0)
-        return pd.concat([rows, pd.DataFrame(values, index=rows.index)], axis=1)
+        values = self.read_detailed(rows, now).values
+        return pd.concat([rows, pd.DataFrame(values, columns=self._columns, index=rows.index, copy=False)], axis=1)
 
-    def _connection(self) -> sqlite3.Connection:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError as error:
-            raise MissingInputError(f"{layout.ONLINE_FILE} is not there; run `ecomine stage materialize`.") from error
-        identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
-        if getattr(self._local, "identity", None) != identity:
-            old = getattr(self._local, "connection", None)
-            if old is not None:
-                old.close()
-            # The file never changes once it is in its place, so SQLite may read it without locks or a journal.
-            uri = f"{self._path.resolve().as_uri()}?mode=ro&immutable=1"
-            self._local.connection = sqlite3.connect(uri, uri=True)
-            self._local.identity = identity
-        connection: sqlite3.Connection = self._local.connection
-        return connection
+    def read_detailed(
+        self, rows: pd.DataFrame | Mapping[str, Sequence[Any]], now: datetime | None = None
+    ) -> OnlineAnswer:
+        """The service's features of `rows`, with the age of each and whether the entity was found.
+
+        rows: as for `read`, or a mapping of the same columns, which for a few rows is quicker.
+        """
+        asked, codes = [], []
+        for table in self._tables:
+            code, entities = distinct(rows, table)
+            asked.append((table, entities))
+            codes.append(code)
+        found = self._store.read(asked)
+        parts = [part[code] for part, code in zip(found.values, codes, strict=True)]
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        held = np.array([part[code] for part, code in zip(found.moments, codes, strict=True)]).T
+        age = _moments(rows, found.as_of, now) - held
+        ages, status = age / SECOND, np.zeros(age.shape, dtype=np.int8)
+        # Taken as a number without a sign, the age of what is missing is as great as one past the span.
+        if (age.view(np.uint64) > self._spans).any():
+            status[age > self._spans.view(np.int64)] = Status.EXPIRED
+            missing = held == MISSING
+            status[missing], ages[missing] = Status.MISSING, np.nan
+            for number, (start, end) in enumerate(self._places):
+                values[status[:, number] == Status.EXPIRED, start:end] = np.nan
+        if self._defaults is not None:
+            values = np.where(np.isnan(values), self._defaults, values)
+        return OnlineAnswer(self.features, self._names, values, ages, status)
 
 
-def _distinct(rows: pd.DataFrame, keys: list[str]) -> tuple[np.ndarray, list[list[Any]]]:
-    """The distinct entities among the rows, and each row's number in them."""
-    if len(keys) == 1:
-        codes, unique = pd.factorize(rows[keys[0]], use_na_sentinel=False)
-        columns = [pd.Series(unique)]
-    else:
-        parts = [pd.factorize(rows[key], use_na_sentinel=False) for key in keys]
-        combined = parts[0][0].astype(np.int64)
-        for part, unique in parts[1:]:
-            combined = combined * max(len(unique), 1) + part
-        codes = pd.factorize(combined)[0]
-        firsts = np.unique(codes, return_index=True)[1]
-        columns = [rows[key].iloc[firsts].reset_index(drop=True) for key in keys]
-    texts = [column.astype(object).where(column.notna(), None).map(str, na_action="ignore") for column in columns]
-    return codes, [list(entity) for entity in zip(*texts, strict=True)]
+def _moments(rows: pd.DataFrame | Mapping[str, Sequence[Any]], as_of: datetime, now: datetime | None) -> Any:
+    """The moment of each row in microseconds since 1970, or one for all."""
+    one = microseconds(now if now is not None else as_of)
+    if now is not None or EVENT_TIMESTAMP not in rows:
+        return one
+    column = pd.to_datetime(pd.Series(rows[EVENT_TIMESTAMP]), utc=True).to_numpy(dtype="datetime64[us]")
+    moments = column.astype(np.int64)
+    return np.where(moments == MISSING, one, moments)[:, None]
+
+
+def distinct(
+    rows: pd.DataFrame | Mapping[str, Sequence[Any]], table: OnlineTable
+) -> tuple[np.ndarray, list[tuple[str | None, ...]]]:
+    """Each row's number among the distinct entities, -1 where a key is null, and these entities."""
+    missing = [key for key in table.keys if key not in rows]
+    if missing:
+        raise FeatureError(
+            f"{table.name} is read by {', '.join(table.keys)}; the rows lack {', '.join(missing)} "
+            f"and have {', '.join(map(str, rows))}."
+        )
+    if len(rows[table.keys[0]]) <= FEW:
+        return _few(zip(*(rows[key] for key in table.keys), strict=True))
+    parts = [pd.factorize(np.asarray(rows[key], dtype=object)) for key in table.keys]
+    texts = [[str(value) for value in unique] for _, unique in parts]
+    codes = parts[0][0]
+    if len(parts) == 1:
+        return codes, [(text,) for text in texts[0]]
+    somebody = codes >= 0
+    for part, unique in parts[1:]:
+        somebody &= part >= 0
+        codes = codes * len(unique) + part
+    places = np.full(len(codes), -1)
+    places[somebody], numbers = pd.factorize(codes[somebody])
+    columns = []
+    for text in reversed(texts):
+        columns.append(np.array(text, dtype=object)[numbers % max(len(text), 1)])
+        numbers = numbers // max(len(text), 1)
+    return places, list(zip(*(column.tolist() for column in reversed(columns)), strict=True))
+
+
+def _few(rows: Iterable[tuple[Any, ...]]) -> tuple[np.ndarray, list[tuple[str | None, ...]]]:
+    """As `distinct`, one by one: for a few rows that is over before pandas has begun."""
+    places: dict[tuple[Any, ...], int] = {}
+    codes = [-1 if any(map(_absent, row)) else places.setdefault(row, len(places)) for row in rows]
+    return np.array(codes, dtype=np.intp), [tuple(map(str, row)) for row in places]
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is pd.NA or value != value

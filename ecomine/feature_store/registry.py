@@ -2,18 +2,20 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecomine import layout
+from ecomine.engine import SPARK, check_kind
 from ecomine.errors import FeatureError
-from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, engine_params, feature_params
+from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, chosen_tables, engine_params, feature_params
 from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP
 from ecomine.store import replacing
 
 if TYPE_CHECKING:
-    from feast import Entity, FeatureService, FeatureStore, FeatureView, FileSource
+    from feast import Entity, FeatureService, FeatureStore, FeatureView
+    from feast.data_source import DataSource
 
 REPO = "features"
 
@@ -26,19 +28,23 @@ def entities() -> "dict[str, Entity]":
     return {key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in sorted(keys)}
 
 
-def sources() -> "dict[str, FileSource]":
-    """A Parquet file for each feature table, as seen from the Feast repo."""
+def sources(workspace: Path) -> "Mapping[str, DataSource]":
+    """A Parquet file for each feature table, as seen from the Feast repo, for the engine of the workspace."""
     from feast import FileSource
 
+    if check_kind(engine_params(workspace)) == SPARK:
+        from ecomine.feature_store import spark
+
+        return {table.name: spark.source(workspace, table) for table in chosen_tables(workspace)}
     return {
-        name: FileSource(
-            name=name,
-            path=f"../data/features/{name}.parquet",
+        table.name: FileSource(
+            name=table.name,
+            path=f"../data/features/{table.name}.parquet",
             timestamp_field=EVENT_TIMESTAMP,
             created_timestamp_column=CREATED_TIMESTAMP,
             description=table.description,
         )
-        for name, table in FEATURE_TABLES.items()
+        for table in chosen_tables(workspace)
     }
 
 
@@ -49,7 +55,7 @@ def views(workspace: Path) -> "dict[str, FeatureView]":
     from feast import FeatureView, Field
     from feast.types import Float64, String
 
-    params, known, files = feature_params(workspace), entities(), sources()
+    params, known, files = feature_params(workspace), entities(), sources(workspace)
     return {
         name: FeatureView(
             name=name,
@@ -63,7 +69,7 @@ def views(workspace: Path) -> "dict[str, FeatureView]":
             ],
             source=files[name],
         )
-        for name, table in FEATURE_TABLES.items()
+        for name, table in ((table.name, table) for table in chosen_tables(workspace))
     }
 
 
@@ -75,6 +81,7 @@ def services(workspace: Path) -> "dict[str, FeatureService]":
     return {
         name: FeatureService(name=name, features=[known[table] for table in tables])
         for name, tables in SERVICES.items()
+        if set(tables) <= set(known)
     }
 
 
@@ -88,8 +95,13 @@ def feast_store(workspace: Path) -> "FeatureStore":
         raise FeatureError(
             f"{REPO}/feature_store.yaml is not in {workspace}; a workspace holds the Feast repo beside params.yaml."
         )
-    store = FeatureStore(repo_path=str(repo))
     engine = engine_params(Path(workspace))
+    if check_kind(engine) == SPARK:
+        from ecomine.feature_store.spark import feast_config
+
+        store = FeatureStore(repo_path=str(repo), config=feast_config(repo, file, engine))
+    else:
+        store = FeatureStore(repo_path=str(repo))
     for setting in ("memory_limit", "threads"):
         if getattr(store.config.offline_store, setting, 0) is None:
             setattr(store.config.offline_store, setting, getattr(engine, setting))

@@ -1,13 +1,10 @@
 """What is known about a user and an item from the moment of each purchase: how often, how much, how regularly."""
 
-from collections.abc import Mapping
-from datetime import datetime
-
 import ibis
 from ibis import _
 
-from ecomine.feature_store.declaration import DAY, EVENT_TIMESTAMP, Feature, FeatureTable, ratio, total
-from ecomine.params import FeatureParams
+from ecomine.feature_store.declaration import DAY, EVENT_TIMESTAMP, Feature, FeatureTable, Scope, ratio, total
+from ecomine.feature_store.lines import after_kept, measured, of_the_touched
 
 FEATURES = (
     Feature("orders_total", "orders", "orders of the item by the user so far", lambda t, w: t.orders),
@@ -29,11 +26,12 @@ FEATURES = (
 )
 
 
-def build(
-    lines: ibis.Table, table: FeatureTable, as_of: datetime, params: FeatureParams, tables: Mapping[str, ibis.Table]
-) -> ibis.Table:
+def build(table: FeatureTable, scope: Scope) -> ibis.Table:
     """One row for each purchase of an item by a user, holding the totals from then on."""
-    moments = lines.group_by("user_id", "item_id", EVENT_TIMESTAMP).agg(
+    lines, pair = scope.lines, ["user_id", "item_id"]
+    if scope.newest is not None:
+        lines = of_the_touched(measured(scope.tables["order_lines"], scope.as_of, scope.params), pair, scope)
+    moments = lines.group_by(*pair, EVENT_TIMESTAMP).agg(
         second=_.second.min(), orders=_.lines.sum(), units=_.units.sum(), spend=_.spend.sum()
     )
     so_far = ibis.window(group_by=["user_id", "item_id"], order_by=EVENT_TIMESTAMP, preceding=None, following=0)
@@ -48,11 +46,12 @@ def build(
         first_second=_.second.min().over(so_far),
         last_units=_.units,
     )
+    totals = after_kept(totals, scope)
     return totals.select(
         "user_id",
         "item_id",
         EVENT_TIMESTAMP,
-        **{column.name: column.of(totals).cast(column.dtype) for column in table.columns(params)},
+        **{column.name: column.of(totals).cast(column.dtype) for column in table.columns(scope.params)},
     )
 
 

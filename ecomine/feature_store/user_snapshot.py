@@ -1,14 +1,10 @@
 """What is known about a user at each snapshot: how much, how often, how lately, in which manner they buy."""
 
-from collections.abc import Mapping
-from datetime import datetime
-
 import ibis
 from ibis import _
 
-from ecomine.feature_store.declaration import DAY, EVENT_TIMESTAMP, Feature, FeatureTable, ratio, spans, total
+from ecomine.feature_store.declaration import DAY, EVENT_TIMESTAMP, Feature, FeatureTable, Scope, ratio, spans, total
 from ecomine.feature_store.lines import at_snapshots, days_since, snapshot_time
-from ecomine.params import FeatureParams
 
 TOTALS = ("opens", "lines", "units", "spend", "listed", "off", "repeat", "weekend", "evening")
 
@@ -45,36 +41,40 @@ FEATURES = (
 )
 
 
-def build(
-    lines: ibis.Table, table: FeatureTable, as_of: datetime, params: FeatureParams, tables: Mapping[str, ibis.Table]
-) -> ibis.Table:
+STATE = tuple(f"state_{name}" for name in (*TOTALS, "last_order", "first_order"))
+"""What is carried from one day to the next: the totals so far, which the features alone would not give exactly."""
+
+
+def build(table: FeatureTable, scope: Scope) -> ibis.Table:
     """One row for each user known so far, at each snapshot."""
-    columns = table.columns(params)
-    daily = lines.group_by("user_id", "age", "snapshot", "again").agg(
+    columns, params = table.columns(scope.params), scope.params
+    daily = scope.lines.group_by("user_id", "age", "snapshot", "again").agg(
         opens=_.opens.sum(), lines=_.lines.sum(), units=_.units.sum(), spend=_.spend.sum()
     )
-    recent = at_snapshots(daily, spans(params)[-1], params)
+    recent = at_snapshots(daily, spans(params)[-1], scope)
     windows = recent.group_by("user_id", "snapshot").agg(
-        **{column.name: column.of(recent).fill_null(0) for column in columns if column.windowed}
+        **{column.name: column.over(recent) for column in columns if column.windowed}
     )
-    known = _so_far(lines)
+    known = _so_far(scope)
     known = known.mutate(
-        since_last=days_since(known.last_order, known.snapshot, as_of, params),
-        since_first=days_since(known.first_order, known.snapshot, as_of, params),
+        since_last=days_since(known.last_order, known.snapshot, scope.as_of, params),
+        since_first=days_since(known.first_order, known.snapshot, scope.as_of, params),
     )
     joined = known.left_join(windows, ["user_id", "snapshot"], rname="{name}_right")
     return joined.select(
         "user_id",
-        snapshot_time(joined.snapshot, as_of, params).name(EVENT_TIMESTAMP),
+        snapshot_time(joined.snapshot, scope.as_of, params).name(EVENT_TIMESTAMP),
         **{
             column.name: (joined[column.name].fill_null(0) if column.windowed else column.of(joined)).cast(column.dtype)
             for column in columns
         },
+        **{name: joined[name.removeprefix("state_")].cast("float64") for name in STATE},
     )
 
 
-def _so_far(lines: ibis.Table) -> ibis.Table:
-    """Totals of everything known about a user at each snapshot since their first order."""
+def _so_far(scope: Scope) -> ibis.Table:
+    """Totals of everything known about a user at each wanted snapshot since their first order."""
+    lines = scope.lines if scope.newest is None else scope.lines.filter(_.snapshot < scope.newest)
     steps = lines.group_by("user_id", "snapshot").agg(
         opens=_.opens.sum(),
         lines=_.lines.sum(),
@@ -88,16 +88,30 @@ def _so_far(lines: ibis.Table) -> ibis.Table:
         last_order=_.second.max(where=_.opens == 1),
         first_order=_.second.min(where=_.opens == 1),
     )
-    first = lines.group_by("user_id").agg(oldest=_.snapshot.max())
+    if scope.newest is not None:
+        steps = steps.union(_before(scope, steps))
+    first = steps.group_by("user_id").agg(oldest=_.snapshot.max())
     grid = first.select("user_id", snapshot=ibis.range(0, first.oldest + 1).unnest())
     so_far = ibis.window(group_by="user_id", order_by=ibis.desc("snapshot"), preceding=None, following=0)
-    return grid.left_join(steps, ["user_id", "snapshot"]).select(
+    totals = grid.left_join(steps, ["user_id", "snapshot"]).select(
         "user_id",
         "snapshot",
         **{name: _[name].fill_null(0).sum().over(so_far) for name in TOTALS},
         last_order=_.last_order.max().over(so_far),
         first_order=_.first_order.min().over(so_far),
     )
+    return totals if scope.newest is None else totals.filter(_.snapshot < scope.newest)
 
 
-USER_SNAPSHOT = FeatureTable("user_snapshot", "users at each snapshot", ("user_id",), None, FEATURES, build)
+def _before(scope: Scope, steps: ibis.Table) -> ibis.Table:
+    """The totals of the newest snapshot that is kept, as if all had happened in the step before it."""
+    moment = snapshot_time(ibis.literal(scope.newest), scope.as_of, scope.params)
+    kept = scope.kept["user_snapshot"]
+    kept = kept.filter(kept[EVENT_TIMESTAMP] == moment)
+    columns = {name: kept[f"state_{name}"] for name in steps.columns if name not in ("user_id", "snapshot")}
+    return kept.select("user_id", snapshot=ibis.literal(scope.newest), **columns).cast(dict(steps.schema().items()))
+
+
+USER_SNAPSHOT = FeatureTable(
+    "user_snapshot", "users at each snapshot", ("user_id",), None, FEATURES, build, state=STATE
+)

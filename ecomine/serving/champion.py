@@ -12,7 +12,7 @@ import pandas as pd
 from ecomine import layout
 from ecomine.deployment import Bundle, load, pointer, reader
 from ecomine.domain import Domain, FeatureReader
-from ecomine.errors import DeploymentError, EcomineError, MissingInputError
+from ecomine.errors import DeploymentError, EcomineError
 from ecomine.store import Store
 
 log = logging.getLogger("ecomine.serving")
@@ -35,11 +35,7 @@ class Answers:
     def requests(self, keys: pd.DataFrame) -> pd.DataFrame:
         """The rows to decide on, with features, for the entities in `keys`."""
         rows = self.domain.request(self.model, keys)
-        try:
-            return self.read(rows)
-        except MissingInputError:  # the online store is being replaced, away for the moment between two renames
-            time.sleep(0.1)
-            return self.read(rows)
+        return self.read(rows)
 
     def decide(self, frame: pd.DataFrame) -> pd.DataFrame:
         return self.domain.decide(self.model, frame, self.bundle.params)

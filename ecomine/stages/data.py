@@ -3,6 +3,7 @@
 from typing import Any
 
 from ecomine import layout
+from ecomine.engine import SPARK, check_kind
 from ecomine.errors import DamagedError, MissingInputError, SourceError
 from ecomine.stages.context import Context
 from ecomine.store import write_json, write_relation
@@ -104,13 +105,21 @@ def features(context: Context) -> None:
         context.store.replacing(layout.FEATURES) as folder,
     ):
         folder.mkdir()
-        rows = feature_store.compute(
-            connection,
-            context.store.relations(connection, layout.CLEAN),
-            context.as_of,
-            context.params.features,
-            folder,
-        )
+        settings, domains = context.params.features, context.params.domains
+        if check_kind(context.params.engine) == SPARK:
+            from ecomine.feature_store.spark import compute_on_spark
+
+            clean = context.store.path(layout.CLEAN)
+            files = {name: clean / f"{name}.parquet" for name in context.store.tables(layout.CLEAN)}
+            rows = compute_on_spark(
+                connection, files, context.as_of, settings, context.params.engine, folder, domains, context.say
+            )
+        else:
+            relations = context.store.relations(connection, layout.CLEAN)
+            memory = context.store.path(layout.INCREMENTS)
+            rows = feature_store.compute(
+                connection, relations, context.as_of, settings, folder, domains, memory, context.say
+            )
         for name, count in rows.items():
             context.say(f"{name}: {count:,} feature rows")
         write_json(report, {"rows": rows})

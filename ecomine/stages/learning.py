@@ -3,10 +3,14 @@
 from typing import Any
 
 from ecomine import layout
-from ecomine.domain import Domain
-from ecomine.errors import DamagedError, GateError
+from ecomine.domain import LABEL, Domain
+from ecomine.errors import DamagedError, GateError, NotEnoughDataError, SettingsError
+from ecomine.params import FeatureParams
 from ecomine.stages.context import Context
 from ecomine.store import write_frame, write_json
+
+REPORT, DROP = "report", "drop"
+"""What becomes of features that add nothing."""
 
 
 def frames(context: Context, domain: Domain) -> None:
@@ -27,11 +31,40 @@ def frames(context: Context, domain: Domain) -> None:
         write_frame(folder / "truth.parquet", rows.truth)
 
 
-def train(context: Context, domain: Domain) -> None:
+def select(context: Context, domain: Domain) -> None:
+    from ecomine import feature_selection, feature_store
+
     folder = layout.FRAMES.format(domain=domain.name)
     context.store.require(folder, f"frames {domain.name}")
+    frame = context.store.read_frame(f"{folder}/train.parquet")
+    features = feature_store.service_features(context.store.workspace, domain.service)
+    try:
+        verdicts = feature_selection.select(frame, LABEL, domain.entity, features, context.params.seed)
+    except NotEnoughDataError as error:
+        context.say(f"{domain.name}: features are not judged: {error}")
+        verdicts = []
+    report = feature_selection.report(verdicts)
+    context.store.write_json(layout.SELECTION.format(domain=domain.name), report)
+    context.say(f"{domain.name}: {report['kept']} features add something, {report['dropped']} nothing")
+
+
+def feature_choice(params: FeatureParams) -> str:
+    """`features.selection`; raises SettingsError where it is neither of the two."""
+    if params.selection not in (REPORT, DROP):
+        raise SettingsError(f"`features.selection` is {params.selection!r}; expected {REPORT} or {DROP}.")
+    return params.selection
+
+
+def train(context: Context, domain: Domain) -> None:
+    folder, selection = layout.FRAMES.format(domain=domain.name), layout.SELECTION.format(domain=domain.name)
+    context.store.require(folder, f"frames {domain.name}")
+    context.store.require(selection, f"select {domain.name}")
+    frame = context.store.read_frame(f"{folder}/train.parquet")
+    if feature_choice(context.params.features) == DROP:
+        judged = context.store.read_json(selection)["features"]
+        frame = frame.drop(columns=[name for name, verdict in judged.items() if not verdict["kept"]])
     with context.connection() as connection:
-        model = domain.fit(context.store.read_frame(f"{folder}/train.parquet"), context.inputs(connection, domain))
+        model = domain.fit(frame, context.inputs(connection, domain))
     with context.store.replacing(layout.MODEL.format(domain=domain.name)) as path:
         path.mkdir()
         model.save(path)

@@ -1,5 +1,7 @@
-"""A workspace whose clean tables are those of a tiny shop, features computed and materialised."""
+"""Workspaces whose clean tables are those of a tiny shop, features computed and materialised into any online store."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +13,9 @@ from ecomine import feature_store
 from ecomine.engine import connect
 from ecomine.params import EngineParams
 from ecomine.store import Store
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, change_params
+from tests.requirements import require, require_module
+from tests.servers import postgres_server, redis_server
 from tests.shop import tiny_shop, write_raw
 
 AS_OF = datetime(2024, 5, 20, 7, 30)
@@ -49,3 +53,43 @@ def shop() -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="session")
 def featured(tmp_path_factory: pytest.TempPathFactory, shop: dict[str, pd.DataFrame]) -> Path:
     return make_features(tmp_path_factory.mktemp("featured"), shop)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a Redis server that lives as long as the tests."""
+    require_module("redis", "ecomine[redis]")
+    with redis_server(require("redis-server", "redis-server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a PostgreSQL server that lives as long as the tests."""
+    require_module("psycopg", "ecomine[postgres]")
+    with postgres_server(require("initdb", "postgresql").parent) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
+def online(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, object]:
+    """The section `online` of params.yaml for each kind of store, under names of the test's own."""
+    kind = str(request.param)
+    url = None if kind == "sqlite" else request.getfixturevalue(f"{kind}_url")
+    return {"kind": kind, "url": url, "prefix": "t_" + tmp_path.name[-24:].strip("_").lower()}
+
+
+def materialize(workspace: Path, as_of: datetime = AS_OF) -> dict[str, int]:
+    """As the stage does: into a folder that takes its place once all went well."""
+    with Store(workspace).replacing("data/online") as folder:
+        folder.mkdir()
+        return feature_store.materialize(workspace, folder, as_of)
+
+
+@pytest.fixture
+def stored(featured: Path, tmp_path: Path, online: dict[str, object]) -> Path:
+    """A workspace of one's own for each kind of online store, filled."""
+    workspace = Path(shutil.copytree(featured, tmp_path / "stored"))
+    change_params(workspace, online=online)
+    materialize(workspace)
+    return workspace

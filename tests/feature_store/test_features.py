@@ -11,9 +11,8 @@ from ibis.config import Config
 
 from ecomine import feature_store
 from ecomine.errors import FeatureError
-from ecomine.feature_store.catalogue import feature_params
-from ecomine.feature_store.computation import expressions
-from ecomine.feature_store.lines import known_lines
+from ecomine.feature_store.catalogue import FEATURE_TABLES, feature_params
+from ecomine.feature_store.computation import expression, scope_of
 from ecomine.params import FeatureParams
 from tests.feature_store.conftest import AS_OF, make_features
 
@@ -92,7 +91,8 @@ def pair_twin(lines: pd.DataFrame) -> dict[str, float]:
 
 
 def assert_row(row: pd.Series, twin: dict[str, float]) -> None:
-    assert set(twin) == set(row.index) - {"user_id", "item_id", "event_timestamp", "created_timestamp"}
+    names = {name for name in row.index if not name.startswith("state_")}
+    assert set(twin) == names - {"user_id", "item_id", "event_timestamp", "created_timestamp"}
     for name, value in twin.items():
         assert row[name] == pytest.approx(value, rel=1e-9, abs=1e-6, nan_ok=True), name
 
@@ -184,16 +184,20 @@ def test_the_same_data_gives_the_same_bytes(tmp_path: Path, featured: Path, shop
 
 
 def test_tables_hold_what_is_declared(featured: Path) -> None:
-    for name, table in feature_store.FEATURE_TABLES.items():
+    for name in TABLES:
+        table = FEATURE_TABLES[name]
         schema = pq.read_schema(featured / f"data/features/{name}.parquet")
         columns = table.columns(feature_params(featured))
-        assert schema.names == [*table.keys, "event_timestamp", *(c.name for c in columns), "created_timestamp"]
+        features = [column.name for column in columns]
+        assert schema.names == [*table.keys, "event_timestamp", *features, "created_timestamp", *table.state]
         assert all(str(schema.field(column.name).type) == "double" for column in columns)
 
 
 def test_descriptions_name_every_feature_of_the_service(featured: Path) -> None:
     names = [name for name, *_ in feature_store.describe(featured)]
-    assert names == feature_store.service_features(featured, "recommendation")
+    served = feature_store.service_features(featured, "recommendation")
+    assert [name for name in names if name.split("__")[0] in TABLES] == served
+    assert len(names) == len(set(names)) > 200
     assert all(dtype and unit and text and "{" not in text for _, dtype, unit, text in feature_store.describe(featured))
 
 
@@ -219,9 +223,9 @@ def test_expressions_translate_for_spark(monkeypatch: pytest.MonkeyPatch) -> Non
         {"item_id": "string", "start_date": "timestamp", "end_date": "timestamp"}, name="promotions"
     )
     params = FeatureParams()
-    lines = known_lines(source, AS_OF, params)
-    for expression in expressions(lines, {"promotions": promotions}, AS_OF, params).values():
-        assert "SELECT" in ibis.to_sql(expression, dialect="pyspark")
+    scope = scope_of({"order_lines": source, "promotions": promotions}, AS_OF, params)
+    for name in TABLES:
+        assert "SELECT" in ibis.to_sql(expression(FEATURE_TABLES[name], scope), dialect="pyspark")
 
 
 def test_without_order_lines_there_is_a_plain_error(tmp_path: Path) -> None:

@@ -143,3 +143,12 @@ def test_a_missing_key_column_is_named(repo: Path) -> None:
     write(repo, ROWS)
     with pytest.raises(FeatureError, match="lack who"):
         retrieve(repo, pd.DataFrame({"id": ["a"], "event_timestamp": [START]}), make_view(None))
+
+
+def test_the_last_row_of_the_file_counts_among_equal_ones(repo: Path) -> None:
+    count = 300_000
+    frame = pd.DataFrame({"who": "a", "event_timestamp": START, "created": START, "value": range(count)})
+    frame.astype({"value": float}).to_parquet(repo / "view.parquet", index=False, row_group_size=20_000)
+    rows = pd.DataFrame({"who": ["a"], "event_timestamp": [START]})
+    for known_only in (False, True):
+        assert {retrieve(repo, rows, make_view(None), known_only).value[0] for _ in range(3)} == {count - 1}

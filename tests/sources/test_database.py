@@ -1,12 +1,7 @@
 """The user's own tables in a database: a SQLite file, and a PostgreSQL server of the test's own."""
 
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +12,7 @@ from ecomine.errors import SettingsError, SourceError
 from ecomine.sources import database
 from ecomine.tables import MALFORMED
 from tests.requirements import require, require_module
+from tests.servers import free_port, postgres_server
 from tests.shop import tiny_shop
 from tests.sources.reading import read_sql
 
@@ -139,41 +135,13 @@ def test_a_missing_driver_names_the_extra(
         read_sql(tmp_path, {"users": "SELECT 1 AS user_id"}, f"{scheme}://me:secret@localhost/x")
 
 
-def _as_postgres() -> list[str]:
-    """PostgreSQL refuses to run as root, so there it runs as its own user."""
-    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """The address of a PostgreSQL server that lives as long as these tests."""
     binaries = require("initdb", "postgresql").parent
     require_module("psycopg", "ecomine[postgres]")
-    folder = Path(tempfile.mkdtemp(prefix="ecomine-postgres-"))
-    port, user = _free_port(), _as_postgres()
-    if user:
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-
-    def call(*command: str) -> None:
-        subprocess.run([*user, *command], check=True, capture_output=True, cwd=folder, timeout=120)
-
-    try:
-        call(f"{binaries}/initdb", "-D", f"{data}", "-U", "shop", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-        call(f"{binaries}/pg_ctl", "-D", f"{data}", "-w", "-l", f"{folder}/log", "-o", options, "start")
-        try:
-            yield f"postgresql://shop:secret@127.0.0.1:{port}/postgres"
-        finally:
-            call(f"{binaries}/pg_ctl", "-D", f"{data}", "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres_server(binaries) as address:
+        yield address
 
 
 def test_postgresql_gives_its_rows_and_types(
@@ -197,7 +165,7 @@ def test_postgresql_gives_its_rows_and_types(
 
 
 def test_postgresql_faults_are_told_without_the_password(postgres: str, tmp_path: Path) -> None:
-    silent = postgres.replace(postgres.rsplit(":", 1)[1].split("/")[0], str(_free_port()))
+    silent = postgres.replace(postgres.rsplit(":", 1)[1].split("/")[0], str(free_port()))
     for address, select, text in (
         (postgres, "SELECT x FROM nowhere", "nowhere"),
         (postgres, "SELEC", "expected one SELECT"),

@@ -1,0 +1,76 @@
+"""A line to Redis for the few commands that carry feature rows.
+
+The client of the package `redis` opens it, with all that an address may ask for (password, database, TLS). Its own
+reading of an answer costs more than the way to the server and back, so answers are taken apart here.
+"""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+AT_ONCE = 1 << 16
+"""Bytes taken from the socket at a time."""
+
+
+class Line:
+    """One connection; not for several threads at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        connection.connect()
+        self._connection, self._data, self._at = connection, b"", 0
+        self._socket: socket.socket = connection._sock
+
+    def exchange(self, commands: Sequence[bytes | tuple[bytes, memoryview]]) -> list[Any]:
+        """The answers to commands in Redis's protocol, sent one after the other without waiting.
+
+        Raises redis's ConnectionError or TimeoutError, and its ResponseError where the server refuses one of them.
+        """
+        try:
+            for command in commands:
+                for part in (command,) if isinstance(command, bytes) else command:
+                    self._socket.sendall(part)
+            return [self._answer() for _ in commands]
+        except TimeoutError as error:
+            raise RedisTimeoutError("no answer in time") from error
+        except OSError as error:
+            raise RedisConnectionError(f"the connection broke: {error}") from error
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _answer(self) -> Any:
+        """One answer: a number, a text, or a list of them; None for null."""
+        line = self._take_line()
+        kind, text = line[:1], line[1:]
+        if kind == b"$":
+            return self._take(int(text))
+        if kind in (b"*", b"~"):
+            return [self._answer() for _ in range(int(text))]
+        if kind == b"-":
+            raise ResponseError(text.decode(errors="replace"))
+        return None if kind == b"_" else int(text) if kind == b":" else text
+
+    def _take_line(self) -> bytes:
+        while (end := self._data.find(b"\r\n", self._at)) < 0:
+            self._more()
+        line, self._at = self._data[self._at : end], end + 2
+        return line
+
+    def _take(self, count: int) -> bytes | None:
+        if count < 0:
+            return None
+        while len(self._data) < self._at + count + 2:
+            self._more()
+        end = self._at + count
+        text, self._at = self._data[self._at : end], end + 2
+        return text
+
+    def _more(self) -> None:
+        got = self._socket.recv(AT_ONCE)
+        if not got:
+            raise RedisConnectionError("the server closed the connection")
+        self._data, self._at = self._data[self._at :] + got, 0
