@@ -26,9 +26,7 @@ def test_the_whole_road_on_a_simulated_shop(tmp_path: Path, capsys: pytest.Captu
     params = load_params(shop)
     assert (params.source, params.simulation.users, params.simulation.seed) == ("simulated", 60, 3)
     change_params(shop, gate=LENIENT)
-    walk(
-        shop, "ingest", "clean", "validate", "features", "materialize", "frames", "train", "evaluate", "decide", "gate"
-    )
+    walk(shop)
     checks = Context.of(shop).store.read_json("metrics/recommendation.gate.json")["checks"]
     assert checks and all(check["passed"] for check in checks)
 

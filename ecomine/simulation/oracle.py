@@ -62,7 +62,7 @@ def order_up_to(mean: np.ndarray, days: np.ndarray, holding: np.ndarray, lost: n
     `lost` the margin of a sale missed. Source: Snyder and Shen, Fundamentals of Supply Chain Theory, 4.3.
 
     >>> float(order_up_to(2.0, 5.0, 0.01, 1.0))
-    15.0
+    16.0
     """
     fractile = lost / (lost + np.asarray(holding) * days)
     return stats.poisson.ppf(fractile, np.asarray(mean) * days)

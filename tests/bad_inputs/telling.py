@@ -9,7 +9,15 @@ import pytest
 from ecomine.cli import main
 from tests.bad_inputs.spoil import Change
 
-ROAD = ("ingest", "clean", "validate", "features", "frames recommendation", "train recommendation")
+ROAD = (
+    "ingest",
+    "clean",
+    "validate",
+    "features",
+    "frames recommendation",
+    "select recommendation",
+    "train recommendation",
+)
 
 
 @dataclass(frozen=True)
