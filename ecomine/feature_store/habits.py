@@ -54,9 +54,7 @@ def _with_times(lines: ibis.Table, weight: str) -> ibis.Table:
 
 TIMES = (*PARTS_OF_DAY, *WEEKDAYS)
 
-USER_FEATURES = (
-    Feature("basket_lines_{w}d", "lines", "mean lines an order, last {w} days", _quotient("lines", "opens"), None),
-    Feature("basket_value_{w}d", "money", "mean money an order, last {w} days", _money("spend", "opens"), None),
+PRICE_LEVELS = (
     Feature("unit_price_{w}d", "money a unit", "mean price paid, last {w} days", _quotient("spend", "units"), None),
     Feature("list_price_{w}d", "money a unit", "mean price asked, last {w} days", _quotient("listed", "units"), None),
     Feature(
@@ -69,6 +67,13 @@ USER_FEATURES = (
     Feature(
         "coupon_share_{w}d", "share", "lines with a coupon ÷ lines, last {w} days", _quotient("coupon", "lines"), None
     ),
+)
+"""What was paid and asked: of a person's lines as of an item's."""
+
+USER_FEATURES = (
+    Feature("basket_lines_{w}d", "lines", "mean lines an order, last {w} days", _quotient("lines", "opens"), None),
+    Feature("basket_value_{w}d", "money", "mean money an order, last {w} days", _money("spend", "opens"), None),
+    *PRICE_LEVELS,
     Feature(
         "new_item_share_{w}d",
         "share",
@@ -94,18 +99,7 @@ USER_FEATURES = (
 )
 
 ITEM_FEATURES = (
-    Feature("unit_price_{w}d", "money a unit", "mean price paid, last {w} days", _quotient("spend", "units"), None),
-    Feature("list_price_{w}d", "money a unit", "mean price asked, last {w} days", _quotient("listed", "units"), None),
-    Feature(
-        "discount_share_{w}d",
-        "share",
-        "money off ÷ money at list price, last {w} days",
-        _quotient("off", "listed"),
-        None,
-    ),
-    Feature(
-        "coupon_share_{w}d", "share", "lines with a coupon ÷ lines, last {w} days", _quotient("coupon", "lines"), None
-    ),
+    *PRICE_LEVELS,
     Feature(
         "repeat_share_{w}d",
         "share",
