@@ -62,6 +62,38 @@ def ranking(lists: pd.DataFrame, truth: pd.DataFrame, at: tuple[int, ...], catal
     return result
 
 
+def novelty(lists: pd.DataFrame, popularity: pd.Series, k: int) -> float:
+    """Average surprise of the first `k` of each list: −log2 of the item's share of all sales (Zhou et al. 2010).
+
+    `popularity` gives the share by item_id; an item that was never sold counts like half the rarest one.
+    """
+    _need(lists, "lists", UNIT, ITEM, RANK)
+    sold = popularity[popularity > 0]
+    share = lists.loc[lists[RANK] <= k, ITEM].map(sold).fillna(sold.min() / 2 if len(sold) else 1.0)
+    return float(-np.log2(share.to_numpy(float)).mean()) if len(share) else 0.0
+
+
+def diversity(lists: pd.DataFrame, category: pd.Series, k: int) -> float:
+    """Average share of the pairs of items on a list that are of different categories, over lists of two or more.
+
+    `category` gives the category by item_id (intra-list diversity, Ziegler et al. 2005, with equality of categories
+    as the similarity).
+
+    >>> shown = pd.DataFrame({"user_id": ["a"] * 3, "item_id": ["x", "y", "z"], "rank": [1, 2, 3]})
+    >>> round(diversity(shown, pd.Series({"x": "tea", "y": "tea", "z": "milk"}), 3), 3)
+    0.667
+    """
+    _need(lists, "lists", UNIT, ITEM, RANK)
+    shown = lists.loc[lists[RANK] <= k, [UNIT, ITEM]]
+    kind = shown[ITEM].map(category)
+    same = shown.groupby([shown[UNIT], kind.fillna("")], observed=True).size()
+    alike = (same * (same - 1)).groupby(level=0).sum()
+    size = shown.groupby(UNIT, observed=True).size()
+    pairs = size * (size - 1)
+    several = pairs > 0
+    return float((1.0 - alike[several] / pairs[several]).mean()) if several.any() else 0.0
+
+
 def recall_curve(lists: pd.DataFrame, truth: pd.DataFrame, longest: int) -> np.ndarray:
     """Average recall at each list length 1 … `longest`."""
     relevant = truth.groupby(UNIT, observed=True).size()

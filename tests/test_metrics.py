@@ -93,3 +93,16 @@ def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says() -> None:
     random = np.random.default_rng(8)
     intervals = [metrics.mean_interval(random.exponential(1.0, 200), 0.9, 300, seed=n) for n in range(300)]
     assert np.mean([low <= 1.0 <= high for low, high in intervals]) == pytest.approx(0.9, abs=0.05)
+
+
+def test_novelty_is_the_mean_surprise() -> None:
+    popularity = pd.Series({"p": 0.5, "q": 0.25, "r": 0.0})
+    assert metrics.novelty(lists(a="pq"), popularity, k=2) == pytest.approx(1.5)
+    assert metrics.novelty(lists(a="pq"), popularity, k=1) == pytest.approx(1.0)
+    assert metrics.novelty(lists(a="rz"), popularity, k=2) == pytest.approx(3.0)
+
+
+def test_diversity_is_the_share_of_unlike_pairs() -> None:
+    category = pd.Series({"p": "tea", "q": "tea", "r": "milk", "s": "bread"})
+    assert metrics.diversity(lists(a="pqrs", b="pq", c="p"), category, k=4) == pytest.approx((5 / 6 + 0) / 2)
+    assert metrics.diversity(lists(a="p"), category, k=4) == 0.0

@@ -20,7 +20,8 @@ __all__ = ["DOMAIN", "RecommendationParams", "Recommender"]
 
 def _fit(rows: pd.DataFrame, inputs: Inputs) -> Recommender:
     model = Recommender(inputs.params, inputs.seed, inputs.threads)
-    return model.fit(rows, inputs.tables["order_lines"], inputs.tables.get("items"), inputs.as_of)
+    tables = inputs.tables
+    return model.fit(rows, tables["order_lines"], tables.get("items"), inputs.as_of, tables.get("stock"))
 
 
 def _request(model: Recommender, keys: pd.DataFrame | None) -> pd.DataFrame:
@@ -31,7 +32,7 @@ DOMAIN = Domain(
     name="recommendation",
     question="Which products will this customer want next?",
     requires=("order_lines",),
-    improves=("items", "promotions"),
+    improves=("items", "promotions", "stock"),
     params=RecommendationParams,
     service=SERVICE,
     entity="user_id",

@@ -15,7 +15,7 @@ from ecomine.domain import LABEL, Evaluation
 from ecomine.errors import NotEnoughDataError
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
-from ecomine.recommendation.policy import top
+from ecomine.recommendation.policy import preference, top
 
 AT = (10, 20)
 BASELINES = ("personal_top", "personal_recent", "popularity")
@@ -33,7 +33,7 @@ def evaluate(model: Recommender, frame: pd.DataFrame, truth: pd.DataFrame, param
         )
     score = model.score(frame)
     scores = {
-        "model": score,
+        "model": preference(model, frame, score, params),
         "linear": model.score_plainly(frame),
         "personal_top": filled_up(frame, "personal_orders"),
         "personal_recent": filled_up(frame, "personal_score"),
@@ -42,19 +42,61 @@ def evaluate(model: Recommender, frame: pd.DataFrame, truth: pd.DataFrame, param
     longest = max(*AT, params.list_length)
     lists = {name: top(frame[["user_id", "item_id"]], values, longest) for name, values in scores.items()}
     catalogue = len(model.finder.items)
+    facts = model.assortment.facts.set_index(model.finder.items)
     values = {
         name: metrics.ranking_by_unit(lists[name], truth, params.list_length).set_index("user_id")["value"]
         for name in ("model", *BASELINES)
     }
     curves = {name: metrics.recall_curve(chosen, truth, longest) for name, chosen in lists.items()}
+    measured = {
+        name: metrics.ranking(chosen, truth, AT, catalogue)
+        | {f"novelty@{k}": metrics.novelty(chosen, facts["popularity"], k) for k in AT}
+        | {f"diversity@{k}": metrics.diversity(chosen, facts["category"], k) for k in AT}
+        for name, chosen in lists.items()
+    }
     return Evaluation(
-        metrics={name: metrics.ranking(chosen, truth, AT, catalogue) for name, chosen in lists.items()},
+        metrics=measured,
         values=pd.DataFrame(values).reset_index(),
         plots={
             "recall": pd.DataFrame({"k": np.arange(1, longest + 1), **curves}),
             "hits_by_score": metrics.calibration(score, frame[LABEL].to_numpy()),
+            "segments": segments(lists, frame, truth, facts["popularity"], params.list_length),
         },
     )
+
+
+RARE, FREQUENT = 3, 20
+"""Products bought so far from which on somebody counts as a rare and as a frequent buyer; others are new."""
+
+HEAD = 0.5
+"""The most popular items that make up this share of sales are the head, the others the tail."""
+
+
+def segments(
+    lists: dict[str, pd.DataFrame], frame: pd.DataFrame, truth: pd.DataFrame, popular: pd.Series, k: int
+) -> pd.DataFrame:
+    """Measures at `k` by kind of user (new, rare, frequent) and of item (head, tail): a row a segment and method.
+
+    Columns segment, method, units, recall, ndcg, hit. For a kind of item only such items count, listed and bought.
+    """
+    bought = frame.groupby("user_id")["personal_orders"].sum().reindex(truth["user_id"].unique(), fill_value=0.0)
+    kind = pd.cut(bought, [-np.inf, RARE - 0.5, FREQUENT - 0.5, np.inf], labels=["new", "rare", "frequent"])
+    falling = popular.sort_values(ascending=False, kind="stable")
+    head = set(falling.index[falling.cumsum() - falling < HEAD * falling.sum()])
+    in_head = truth["item_id"].isin(head)
+    parts = {f"{name} users": truth[truth["user_id"].map(kind) == name] for name in kind.cat.categories}
+    parts |= {"head items": truth[in_head], "tail items": truth[~in_head]}
+    found = []
+    for segment, part in parts.items():
+        for method, chosen in lists.items():
+            if part.empty:
+                continue
+            if segment.endswith("items"):
+                chosen = chosen[chosen["item_id"].isin(head) == (segment == "head items")]
+            units = metrics.ranking_by_unit(chosen, part, k)
+            means = units[["recall", "ndcg", "hit"]].mean()
+            found.append({"segment": segment, "method": method, "units": len(units), **means})
+    return pd.DataFrame(found)
 
 
 def popularity(frame: pd.DataFrame) -> np.ndarray:

@@ -13,11 +13,12 @@ from ecomine import params as settings
 from ecomine.domain import EVENT_TIMESTAMP, LABEL
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.recommendation import candidates
+from ecomine.recommendation.assortment import Assortment
 from ecomine.recommendation.candidates import CandidateFinder
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import DAY_US, Purchases
 from ecomine.recommendation.rankers import MODELS, LinearRanker, Lists, Ranker
-from ecomine.store import write_frame, write_json
+from ecomine.store import write_json
 
 FEATURE_SEPARATOR = "__"
 """Between the view and the feature in the name of a feature column."""
@@ -41,7 +42,7 @@ class Recommender:
         self.plain = LinearRanker(self.params)
         self.finder = CandidateFinder(self.params)
         self.features: tuple[str, ...] = ()
-        self.titles = np.array([], object)
+        self.assortment = Assortment()
 
     def fit(
         self,
@@ -49,8 +50,9 @@ class Recommender:
         order_lines: duckdb.DuckDBPyRelation | pd.DataFrame,
         items: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
         as_of: datetime | None = None,
+        stock: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
     ) -> "Recommender":
-        """Learns; `items` (item_id, title) gives the reasons names to use.
+        """Learns; `items` (title, category, unit_cost) and `stock` tell what the policy may know about a product.
 
         Raises FeatureError for a missing or textual column, NotEnoughDataError for rows with only one kind of label.
         """
@@ -66,8 +68,9 @@ class Recommender:
         values, lists = self.design(rows), _lists(rows)
         for ranker in (self.ranker, self.plain):
             ranker.fit(values, lists, self.threads, self.seed)
-        self.finder.fit(Purchases.of(order_lines, as_of))
-        self.titles = _titles(self.finder.items, items)
+        purchases = Purchases.of(order_lines, as_of)
+        self.finder.fit(purchases)
+        self.assortment.fit(purchases, order_lines, items, stock)
         return self
 
     @property
@@ -119,7 +122,7 @@ class Recommender:
             "features": self.features,
         }
         write_json(folder / "recommender.json", state)
-        write_frame(folder / "titles.parquet", pd.DataFrame({"title": self.titles}))
+        self.assortment.save(folder)
         self.finder.save(folder)
         self.plain.save(folder)
         self.ranker.save(folder)
@@ -130,7 +133,7 @@ class Recommender:
         state = json.loads((folder / "recommender.json").read_text())
         model = cls(settings.build(RecommendationParams, state["params"], "params"), state["seed"], state["threads"])
         model.features = tuple(state["features"])
-        model.titles = pd.read_parquet(folder / "titles.parquet")["title"].to_numpy(object)
+        model.assortment.load(folder)
         model.finder.load(folder, datetime.fromisoformat(state["as_of"]))
         model.plain.load(folder)
         model.ranker.load(folder)
@@ -166,12 +169,3 @@ def _numbers(column: pd.Series) -> np.ndarray:
         if kinds != ["bool"] and not set(kinds) <= {"int", "float", "Decimal"}:
             raise FeatureError(f"The feature {column.name} holds {', '.join(kinds)}; expected numbers or flags.")
     return np.asarray(column.astype("float64"), np.float32)
-
-
-def _titles(item_ids: np.ndarray, items: duckdb.DuckDBPyRelation | pd.DataFrame | None) -> np.ndarray:
-    """What to call each item: its title, or its id where there is none."""
-    if items is None or "title" not in items.columns:
-        return item_ids
-    frame = items if isinstance(items, pd.DataFrame) else items.project("item_id, title").df()
-    titles = frame.drop_duplicates("item_id").set_index("item_id")["title"].reindex(item_ids)
-    return np.where(titles.notna(), titles.to_numpy(object), item_ids)

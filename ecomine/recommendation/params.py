@@ -15,6 +15,16 @@ class RecommendationParams:
     train_periods: int = setting(4, "label windows to learn from, before the test window", at_least=1, at_most=200)
     list_length: int = setting(20, "products on a customer's list", at_least=1, at_most=1000)
     model: str = setting("xgboost", "what ranks the candidates: xgboost or linear")
+    blocked: list[str] = setting([], "items, by id, and categories, by path, that are never shown")
+    repeatable_rate: float = setting(
+        0.05, "share of buyers who bought again from which on a product is shown to its buyers", at_least=0, at_most=1
+    )
+    margin_weight: float = setting(0.0, "0 ranks by probability, 1 by expected margin", at_least=0, at_most=2)
+    diversity: float = setting(
+        0.0, "what each further product of a category loses, in log odds times the log of its number", at_least=0
+    )
+    exploration_share: float = setting(0.05, "share of places that explore", at_least=0, at_most=0.5)
+    exploration_pool: int = setting(40, "next best products of which explored ones are drawn", at_least=1)
     personal_candidates: int = setting(120, "candidates a customer from what they bought before", at_least=1)
     copurchase_candidates: int = setting(50, "candidates a customer from what goes with it", at_least=0)
     popularity_candidates: int = setting(50, "candidates from what sells best, for everybody", at_least=1)

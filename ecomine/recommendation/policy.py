@@ -1,14 +1,20 @@
-"""From scores to lists: the best few for each customer, each with its reason in words."""
+"""From scores to lists: the best few for each customer, each with its reason in words.
+
+A list is what the model scores highest after the shop has had its say: what is out of stock, blocked, or bought already
+and not the kind of thing that is bought again leaves it; margin may weigh in; a further product of the same category
+counts less than the first; and a declared share of places explores.
+"""
 
 import numpy as np
 import pandas as pd
 
 from ecomine.recommendation.candidates import rank_within
+from ecomine.recommendation.exploration import explore
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import codes
 
-DECISION_COLUMNS = ("user_id", "rank", "item_id", "score", "reason")
+DECISION_COLUMNS = ("user_id", "rank", "item_id", "score", "propensity", "reason")
 
 
 def top(rows: pd.DataFrame, score: np.ndarray, k: int) -> pd.DataFrame:
@@ -30,11 +36,60 @@ def top(rows: pd.DataFrame, score: np.ndarray, k: int) -> pd.DataFrame:
 def decide(model: Recommender, frame: pd.DataFrame, params: RecommendationParams) -> pd.DataFrame:
     """Lists of at most `params.list_length` products: columns `DECISION_COLUMNS`, sorted by user_id and rank.
 
-    Raises FeatureError where a feature the model learned from is missing.
+    `propensity` is the probability with which the product got its place. Raises FeatureError where a feature the model
+    learned from is missing.
     """
-    lists = top(frame, model.score(frame), params.list_length)
-    lists["reason"] = reasons(model, lists)
-    return lists[list(DECISION_COLUMNS)]
+    score = model.score(frame)
+    kept = allowed(model, frame, params)
+    rows, worth = frame[kept], preference(model, frame, score, params)[kept]
+    lists = top(rows.assign(_score=score[kept]), worth, params.list_length + params.exploration_pool)
+    lists = explore(lists, params.list_length, params.exploration_share, model.seed)
+    lists["reason"] = np.where(lists["explored"], "shown by chance, to learn from it", reasons(model, lists))
+    return lists.assign(score=lists["_score"])[list(DECISION_COLUMNS)]
+
+
+def allowed(model: Recommender, frame: pd.DataFrame, params: RecommendationParams) -> np.ndarray:
+    """Whether each row may be shown: in stock, not blocked, and not bought already unless it is bought repeatedly."""
+    facts = model.assortment.facts
+    item = codes(model.finder.items, frame["item_id"])
+    bought = frame["personal_orders"].to_numpy(float) > 0
+    available, repeats = facts["available"].to_numpy(bool)[item], facts["repeat_rate"].to_numpy(float)[item]
+    return np.asarray(available & ~blocked(model, params)[item] & (~bought | (repeats >= params.repeatable_rate)), bool)
+
+
+def blocked(model: Recommender, params: RecommendationParams) -> np.ndarray:
+    """Whether each item of the assortment is one, or is in a category, that `params.blocked` names."""
+    names = set(params.blocked)
+    category = model.assortment.facts["category"]
+    inside = np.zeros(len(category), bool)
+    for name in names:  # a few settings, never rows
+        inside |= ((category == name) | category.str.startswith(f"{name} > ")).to_numpy()
+    return np.asarray(inside | np.isin(model.finder.items, np.array(sorted(names), object)))
+
+
+def preference(model: Recommender, frame: pd.DataFrame, score: np.ndarray, params: RecommendationParams) -> np.ndarray:
+    """What lists are sorted by: the score, with margin and diversity as the settings weigh them.
+
+    The score is on the scale of log odds, so `margin_weight` · log(margin / median margin) turns it towards expected
+    profit, and the n-th product of a category on a list counts `diversity` · log(n) less (a submodular discount of
+    the kind of Nemhauser, Wolsey and Fisher 1978, whose greedy solution is this sorting).
+    """
+    if params.margin_weight == 0 and params.diversity == 0:
+        return score
+    facts, item = model.assortment.facts, codes(model.finder.items, frame["item_id"])
+    worth = np.asarray(score, float)
+    if params.margin_weight > 0:
+        margin = facts["margin"].to_numpy(float)
+        positive = margin[margin > 0]
+        ratio = np.maximum(margin / (np.median(positive) if len(positive) else 1.0), 0.01)
+        worth = worth + params.margin_weight * np.nan_to_num(np.log(ratio))[item]
+    if params.diversity > 0:
+        user = pd.factorize(frame["user_id"])[0].astype(np.int64)
+        category, names = pd.factorize(facts["category"])
+        known = (names != "")[category][item]
+        place = rank_within(user * len(names) + category[item], worth)
+        worth = worth - params.diversity * np.where(known, np.log(place), 0.0)
+    return worth
 
 
 def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
@@ -46,7 +101,7 @@ def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
     users = codes(finder.users, lists["user_id"].iloc[related])
     cause = finder.copurchase.because(users, codes(finder.items, lists["item_id"].iloc[related]))
     known = cause >= 0
-    texts[related[known]] = "often bought with " + model.titles[cause[known]].astype(object)
+    texts[related[known]] = "often bought with " + model.assortment.titles[cause[known]].astype(object)
     again = np.flatnonzero(orders > 0)
     texts[again] = _habit(orders[again].astype(np.int64), np.floor(days[again]).astype(np.int64))
     return texts

@@ -5,6 +5,7 @@ import pandas as pd
 
 from ecomine.domain import Check, Inputs
 from ecomine.recommendation.model import Recommender
+from ecomine.recommendation.policy import blocked
 from ecomine.recommendation.purchases import codes
 
 MIN_DISTINCT = 2.0
@@ -22,12 +23,20 @@ def check(model: Recommender, decisions: pd.DataFrame, inputs: Inputs) -> list[C
     silent = int((decisions["reason"].isna() | (decisions["reason"] == "")).sum())
     without = len(model.finder.users) - users
     distinct = decisions["item_id"].nunique()
+    shown = codes(model.finder.items, decisions["item_id"])
+    shown = shown[shown >= 0]
+    sold_out = int((~model.assortment.facts["available"].to_numpy(bool)[shown]).sum())
+    barred = int(blocked(model, inputs.params)[shown].sum())
+    unsound = int((~decisions["propensity"].between(0, 1, inclusive="right")).sum())
     # A shop with few items or customers cannot show more than it has.
     needed = min(MIN_DISTINCT * length, len(model.finder.items) / 2, users)
     return [
         _none("items_listed_twice", doubled, "items are on the same list twice"),
         _at_most("list_length", longest, length, f"the longest list has {longest} items; at most {length}"),
         _none("unknown_items", unknown, "listed items were never sold"),
+        _none("out_of_stock", sold_out, "listed items are out of stock"),
+        _none("blocked", barred, "listed items are blocked"),
+        _none("propensities", unsound, "propensities are not in (0, 1]"),
         _none("null_scores", unscored, "scores are null or infinite"),
         _none("no_reason", silent, "listed items have no reason"),
         _none("customers_without_list", without, "customers have no list"),

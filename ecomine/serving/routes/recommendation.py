@@ -24,6 +24,7 @@ EXAMPLE: dict[str, Any] = {
             "rank": 1,
             "item_id": "1082185",
             "score": 0.81,
+            "propensity": 0.95,
             "reason": "bought before",
             "title": "BANANAS",
             "category": "PRODUCE > TROPICAL FRUIT",
@@ -38,6 +39,9 @@ class Item(BaseModel):
     rank: int = Field(description="place on the list, from 1")
     item_id: str
     score: float = Field(description="what the model thinks of it; higher is better, comparable within one list")
+    propensity: float = Field(
+        description="probability with which it got its place: log it with what was shown, to judge other policies"
+    )
     reason: str = Field(description="why it is on the list")
     title: str | None = Field(None, description="name of the product, where the shop's tables hold one")
     category: str | None = Field(None, description="path, broad to narrow")
@@ -106,7 +110,7 @@ def recommend(answers: Answers, catalogue: Catalogue, user_ids: list[str], k: in
     decisions = decisions[decisions["rank"] <= k].sort_values(["user_id", "rank"], ignore_index=True)
     shown = pd.concat(
         [
-            decisions[["user_id", "rank", "item_id", "score", "reason"]],
+            decisions[["user_id", "rank", "item_id", "score", "propensity", "reason"]],
             catalogue.look_up(decisions["item_id"]).reset_index(drop=True),
         ],
         axis=1,
