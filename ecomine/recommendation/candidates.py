@@ -6,30 +6,48 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecomine.errors import SettingsError
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import Purchases, codes
 from ecomine.recommendation.retrievers import RETRIEVERS, CoPurchase, PersonalRepeat, Retriever
 from ecomine.store import write_frame
 
-COLUMNS = (
-    *(f"{name}_{column}" for name in RETRIEVERS for column in ("score", "rank")),
-    "personal_orders",
-    "personal_days",
-)
-"""What the retrievers say about a row: score and rank among the user's rows (null where the score is 0), number of
-orders with the item and days since the last."""
+NEEDED = ("personal", "copurchase", "popularity")
+"""Retrievers that reasons, baselines and users without a history rest on."""
 
 _CHUNK = 4096
 """Users at a time, which bounds the memory of the matrices whatever the number of users."""
 
 
+def columns(params: RecommendationParams) -> tuple[str, ...]:
+    """What the retrievers say about a row: score and rank among the user's rows (null where the score is 0), number of
+    orders with the item and days since the last."""
+    told = (f"{name}_{column}" for name in chosen(params) for column in ("score", "rank"))
+    return (*told, "personal_orders", "personal_days")
+
+
+def chosen(params: RecommendationParams) -> tuple[str, ...]:
+    """Names of the retrievers in use; raises SettingsError for an unknown, doubled or missing one."""
+    names = tuple(params.retrievers)
+    unknown = [name for name in names if name not in RETRIEVERS]
+    lacking = [name for name in NEEDED if name not in names]
+    if unknown or lacking or len(set(names)) < len(names):
+        raise SettingsError(
+            f"`recommendation.retrievers` is {', '.join(names) or 'empty'}; expected {', '.join(NEEDED)} and any of "
+            f"{', '.join(name for name in RETRIEVERS if name not in NEEDED)}, each once."
+        )
+    return names
+
+
 class CandidateFinder:
-    """All retrievers, fitted on the same purchases."""
+    """The chosen retrievers, fitted on the same purchases."""
 
     def __init__(self, params: RecommendationParams) -> None:
         self.params = params
         self.personal = PersonalRepeat(params.personal_half_life_days)
-        self.retrievers: dict[str, Retriever] = {name: make(params, self.personal) for name, make in RETRIEVERS.items()}
+        self.retrievers: dict[str, Retriever] = {
+            name: RETRIEVERS[name](params, self.personal) for name in chosen(params)
+        }
 
     @property
     def copurchase(self) -> CoPurchase:
@@ -59,35 +77,38 @@ class CandidateFinder:
         found = [
             row * width + item
             for name, retriever in self.retrievers.items()
-            for row, item in [retriever.candidates(users, getattr(self.params, f"{name}_candidates"))]
+            for row, item in [retriever.candidates(users, self._wanted(name))]
         ]
         key = np.sort(np.concatenate(found).astype(np.int64))
         key = key[np.diff(key, prepend=-1) > 0]
         row, item = key // width, key % width
         user = users[row]
-        columns: dict[str, object] = {
+        told: dict[str, object] = {
             "user_id": user_ids[row],
             "item_id": self.items[item],
             "event_timestamp": np.full(len(key), np.datetime64(self.at, "us")),
         }
         for name, retriever in self.retrievers.items():
             score = retriever.score(user, item)
-            columns |= {f"{name}_score": score, f"{name}_rank": np.where(score > 0, rank_within(row, score), np.nan)}
-        columns["personal_orders"], columns["personal_days"] = self.personal.history(user, item)
-        return pd.DataFrame(columns)
+            told |= {f"{name}_score": score, f"{name}_rank": np.where(score > 0, rank_within(row, score), np.nan)}
+        told["personal_orders"], told["personal_days"] = self.personal.history(user, item)
+        return pd.DataFrame(told)
+
+    def _wanted(self, name: str) -> int:
+        return int(getattr(self.params, f"{name}_candidates", self.params.other_candidates))
 
     def save(self, folder: Path) -> None:
         write_frame(folder / "users.parquet", pd.DataFrame({"user_id": self.users}))
         write_frame(folder / "items.parquet", pd.DataFrame({"item_id": self.items}))
         for name, retriever in self.retrievers.items():
-            retriever.save(folder / f"{name}.parquet")
+            retriever.save(folder / f"{name}{retriever.suffix}")
 
     def load(self, folder: Path, at: datetime) -> "CandidateFinder":
         self.users = pd.read_parquet(folder / "users.parquet")["user_id"].to_numpy(object)
         self.items = pd.read_parquet(folder / "items.parquet")["item_id"].to_numpy(object)
         self.at = at
         for name, retriever in self.retrievers.items():
-            retriever.load(folder / f"{name}.parquet", len(self.users), len(self.items))
+            retriever.load(folder / f"{name}{retriever.suffix}", len(self.users), len(self.items))
         return self
 
 

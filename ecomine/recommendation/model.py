@@ -41,6 +41,7 @@ class Recommender:
         self.ranker = _ranker(self.params)
         self.plain = LinearRanker(self.params)
         self.finder = CandidateFinder(self.params)
+        self.told = candidates.columns(self.params)
         self.features: tuple[str, ...] = ()
         self.assortment = Assortment()
 
@@ -56,7 +57,7 @@ class Recommender:
 
         Raises FeatureError for a missing or textual column, NotEnoughDataError for rows with only one kind of label.
         """
-        _require(rows, ("user_id", "item_id", EVENT_TIMESTAMP, LABEL, *candidates.COLUMNS), "training rows")
+        _require(rows, ("user_id", "item_id", EVENT_TIMESTAMP, LABEL, *self.told), "training rows")
         if rows.empty or rows[LABEL].nunique() < 2:
             raise NotEnoughDataError(
                 f"{len(rows):,} training rows with the labels {sorted(rows[LABEL].unique().tolist())}; expected "
@@ -100,8 +101,8 @@ class Recommender:
 
         Columns are float32, in a fixed order; ids and timestamps are never among them.
         """
-        _require(rows, (EVENT_TIMESTAMP, *candidates.COLUMNS, *self.features), "rows")
-        columns = {name: _numbers(rows[name]) for name in (*candidates.COLUMNS, *self.features)}
+        _require(rows, (EVENT_TIMESTAMP, *self.told, *self.features), "rows")
+        columns = {name: _numbers(rows[name]) for name in (*self.told, *self.features)}
         if LAST_ORDER_DAY in columns:
             day = rows[EVENT_TIMESTAMP].to_numpy("datetime64[us]").astype(np.int64) // DAY_US
             columns["days_since_purchase"] = (day - columns[LAST_ORDER_DAY]).astype(np.float32)

@@ -25,9 +25,14 @@ class RecommendationParams:
     )
     exploration_share: float = setting(0.05, "share of places that explore", at_least=0, at_most=0.5)
     exploration_pool: int = setting(40, "next best products of which explored ones are drawn", at_least=1)
+    retrievers: list[str] = setting(
+        ["personal", "copurchase", "popularity"],
+        "where candidates come from; beside these three: rhythm, rules, coview, item_knn, user_knn, svd, als, ease",
+    )
     personal_candidates: int = setting(120, "candidates a customer from what they bought before", at_least=1)
     copurchase_candidates: int = setting(50, "candidates a customer from what goes with it", at_least=0)
     popularity_candidates: int = setting(50, "candidates from what sells best, for everybody", at_least=1)
+    other_candidates: int = setting(50, "candidates a customer from each other retriever", at_least=0)
     personal_half_life_days: float = setting(90.0, "days after which a purchase counts half as a habit", at_least=0.1)
     copurchase_half_life_days: float = setting(90.0, "days after which a basket counts half as evidence", at_least=0.1)
     popularity_half_life_days: float = setting(14.0, "days after which a sale counts half as popularity", at_least=0.1)

@@ -113,10 +113,10 @@ def test_each_answers_the_same_after_saving_and_knows_nobody_unknown(
     personal, retriever = make()
     personal.fit(purchases)
     retriever.fit(purchases)
-    retriever.save(tmp_path / "state.parquet")
+    retriever.save(tmp_path / f"state{retriever.suffix}")
     shared, loaded = make()
     shared.fit(purchases)
-    loaded.load(tmp_path / "state.parquet", len(purchases.users), len(purchases.items))
+    loaded.load(tmp_path / f"state{retriever.suffix}", len(purchases.users), len(purchases.items))
     users = np.array([3, -1, 5])
     for before, after in zip(retriever.candidates(users, 7), loaded.candidates(users, 7), strict=True):
         assert before.tolist() == after.tolist()
