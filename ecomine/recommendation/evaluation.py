@@ -2,8 +2,9 @@
 
 Compared are the candidate (`model`), the same rows by logistic regression (`linear`), what each person bought most
 often (`personal_top`), the same with recent purchases counting more (`personal_recent`), both filled up with what is
-popular, and what is popular (`popularity`). The money of a list is what was spent in the window on the items listed:
-an upper bound of what it brings, the same for every method, so that their difference is meaningful. `linear` is a
+popular, and what is popular (`popularity`). The money of a list is what the items listed brought in the window (margin
+where costs are known, else what was spent): an upper bound of what it brings, the same for every method, so that their
+difference is meaningful. Where the shop logs its pages, the order of pages is judged off-policy. `linear` is a
 model on offer, not a baseline, so it has metrics but no money.
 """
 
@@ -13,6 +14,8 @@ import pandas as pd
 from ecomine import metrics
 from ecomine.domain import LABEL, Evaluation
 from ecomine.errors import NotEnoughDataError
+from ecomine.recommendation import pages
+from ecomine.recommendation.features import split_truth
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import preference, top
@@ -26,6 +29,7 @@ def evaluate(model: Recommender, frame: pd.DataFrame, truth: pd.DataFrame, param
 
     Raises NotEnoughDataError where nobody bought anything.
     """
+    truth, shown = split_truth(truth)
     if truth.empty or frame.empty:
         raise NotEnoughDataError(
             f"The test window holds {len(truth):,} purchases and {len(frame):,} candidates; nothing can be measured. "
@@ -54,12 +58,18 @@ def evaluate(model: Recommender, frame: pd.DataFrame, truth: pd.DataFrame, param
         | {f"diversity@{k}": metrics.diversity(chosen, facts["category"], k) for k in AT}
         for name, chosen in lists.items()
     }
+    judged = {}
+    if shown is not None:
+        whole = {name: top(frame[["user_id", "item_id"]], scores[name], len(frame)) for name in ("model", "popularity")}
+        tables = {name: pages.worth(shown, ranked, facts["popularity"], model.seed) for name, ranked in whole.items()}
+        judged["pages"] = pd.concat([table.assign(method=name) for name, table in tables.items()], ignore_index=True)
     return Evaluation(
         metrics=measured,
         values=pd.DataFrame(values).reset_index(),
         plots={
             "recall": pd.DataFrame({"k": np.arange(1, longest + 1), **curves}),
             "hits_by_score": metrics.calibration(score, frame[LABEL].to_numpy()),
+            **judged,
             "segments": segments(lists, frame, truth, facts["popularity"], params.list_length),
         },
     )

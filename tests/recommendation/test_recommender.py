@@ -63,11 +63,13 @@ def test_what_retrievers_say_was_known_at_the_cutoff(rows: Rows, shop: dict[str,
         assert part["personal_days"].to_numpy() == pytest.approx(age.to_numpy(), nan_ok=True)
 
 
-def test_truth_is_the_money_of_the_test_window(rows: Rows, shop: dict[str, pd.DataFrame]) -> None:
+def test_truth_is_the_margin_of_the_test_window(rows: Rows, shop: dict[str, pd.DataFrame]) -> None:
     orders = shop["order_lines"]
     after = pd.Timestamp(AS_OF) - timedelta(days=14)
     window = orders[(orders["event_timestamp"] > after) & (orders["event_timestamp"] <= AS_OF)]
-    money = (window["quantity"] * window["unit_price"]).groupby([window["user_id"], window["item_id"]]).sum()
+    cost = window["item_id"].map(shop["items"].set_index("item_id")["unit_cost"])
+    margin = (window["quantity"] * (window["unit_price"] - cost)).round(4)
+    money = margin.groupby([window["user_id"], window["item_id"]]).sum()
     assert rows.truth.set_index(["user_id", "item_id"])["value"].to_dict() == pytest.approx(money.to_dict())
 
 
