@@ -69,7 +69,7 @@ class Recommender:
         values, lists = self.design(rows), _lists(rows)
         for ranker in (self.ranker, self.plain):
             ranker.fit(values, lists, self.threads, self.seed)
-        purchases = Purchases.of(order_lines, as_of)
+        purchases = Purchases.of(order_lines, as_of, items)
         self.finder.fit(purchases)
         self.assortment.fit(purchases, order_lines, items, stock)
         return self

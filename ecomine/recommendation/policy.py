@@ -102,6 +102,9 @@ def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
     cause = finder.copurchase.because(users, codes(finder.items, lists["item_id"].iloc[related]))
     known = cause >= 0
     texts[related[known]] = "often bought with " + model.assortment.titles[cause[known]].astype(object)
+    if "new_items_score" in lists:
+        fresh = np.flatnonzero((orders == 0) & (lists["new_items_score"].to_numpy(float) > 0))
+        texts[fresh] = "new, and of the kind that is bought here"
     again = np.flatnonzero(orders > 0)
     texts[again] = _habit(orders[again].astype(np.int64), np.floor(days[again]).astype(np.int64))
     return texts

@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.errors import FeatureError, NotEnoughDataError
 
 COLUMNS = ("order_id", "user_id", "item_id", "event_timestamp")
+ATTRIBUTES = ("category", "brand", "title")
 DAY_US = 86_400_000_000
 _TABLE = "recommendation_purchases"
 
@@ -25,16 +26,24 @@ class Purchases:
 
     `users` and `items` are sorted ids; a code is a place in them. `lines` is a DuckDB relation of one row a line with
     the columns user, item (codes), order_id and day (days since 1970). It lives as long as its connection.
+    `attributes` says what is known of products, sold or not: item_id, category, brand, title and launch (day since
+    1970); None where nothing is. Products launched up to `at` have a code even if nobody has bought them yet.
     """
 
     users: np.ndarray
     items: np.ndarray
     lines: duckdb.DuckDBPyRelation
     at: datetime
+    attributes: pd.DataFrame | None = None
 
     @classmethod
-    def of(cls, order_lines: duckdb.DuckDBPyRelation | pd.DataFrame, at: datetime | None = None) -> "Purchases":
-        """Codes the lines of a relation or a DataFrame up to `at` (default: its newest line).
+    def of(
+        cls,
+        order_lines: duckdb.DuckDBPyRelation | pd.DataFrame,
+        at: datetime | None = None,
+        items: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
+    ) -> "Purchases":
+        """Codes the lines of a relation or a DataFrame up to `at` (default: its newest line); `items` adds attributes.
 
         Raises FeatureError for a missing column and NotEnoughDataError where no line is left.
         """
@@ -55,20 +64,23 @@ class Purchases:
             raise NotEnoughDataError(
                 f"There is no order line up to {at}; recommendation needs a history of purchases to learn from."
             )
+        attributes = _attributes(items)
+        new = _launched(attributes, at)
         seen.query(
             "lines",
             f"""CREATE OR REPLACE TEMP TABLE {_TABLE} AS
             WITH users AS (SELECT user_id, row_number() OVER (ORDER BY user_id) - 1 AS code
                            FROM (SELECT DISTINCT user_id FROM lines)),
             items AS (SELECT item_id, row_number() OVER (ORDER BY item_id) - 1 AS code
-                      FROM (SELECT DISTINCT item_id FROM lines))
+                      FROM (SELECT DISTINCT item_id FROM lines UNION SELECT unnest({_sql_list(new)})))
             SELECT users.code::INTEGER AS user, items.code::INTEGER AS item, order_id,
                    epoch_us(event_timestamp) / {DAY_US} AS day
             FROM lines JOIN users USING (user_id) JOIN items USING (item_id)""",
         )
-        items = seen.project("item_id").distinct().order("item_id").fetchnumpy()["item_id"]
+        sold = seen.project("item_id").distinct().fetchnumpy()["item_id"]
+        known = np.unique(np.concatenate([np.asarray(sold, object), np.array(new, object)]))
         lines = seen.query("lines", f"SELECT * FROM {_TABLE}")
-        return cls(np.asarray(users, object), np.asarray(items, object), lines, at)
+        return cls(np.asarray(users, object), known, lines, at, attributes)
 
     def until(self, at: datetime) -> "Purchases":
         """The part known at an earlier moment, with the same codes."""
@@ -82,6 +94,32 @@ class Purchases:
     def query(self, sql: str) -> dict[str, np.ndarray]:
         """Columns of a query over the table `lines`."""
         return {name: np.asarray(column) for name, column in self.lines.query("lines", sql).fetchnumpy().items()}
+
+
+def _attributes(items: duckdb.DuckDBPyRelation | pd.DataFrame | None) -> pd.DataFrame | None:
+    """What is known of products, one row each; the columns that are not there are null."""
+    if items is None:
+        return None
+    wanted = ["item_id", *ATTRIBUTES, "launch_date"]
+    there = [name for name in wanted if name in items.columns]
+    frame = items[there] if isinstance(items, pd.DataFrame) else items.project(", ".join(there)).df()
+    frame = frame.drop_duplicates("item_id").sort_values("item_id", ignore_index=True).reindex(columns=wanted)
+    launch = pd.to_datetime(frame.pop("launch_date"))
+    days = launch.to_numpy("datetime64[us]").astype(np.int64) / DAY_US
+    return frame.assign(launch=np.where(launch.isna(), np.nan, days))
+
+
+def _launched(attributes: pd.DataFrame | None, at: datetime) -> list[str]:
+    """Products that came on sale in the year up to `at`; what nobody bought in a year after its launch is not new."""
+    if attributes is None:
+        return []
+    age = day_number(at) - attributes["launch"].to_numpy(float)
+    return [str(item) for item in attributes["item_id"][(age >= 0) & (age < 365)]]
+
+
+def _sql_list(texts: list[str]) -> str:
+    quoted = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+    return f"[{quoted}]::VARCHAR[]"
 
 
 def codes(ids: np.ndarray, wanted: pd.Series | np.ndarray) -> np.ndarray:

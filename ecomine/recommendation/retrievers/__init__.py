@@ -15,6 +15,7 @@ from ecomine.recommendation.retrievers.coview import CoView
 from ecomine.recommendation.retrievers.ease import EASE
 from ecomine.recommendation.retrievers.factors import ALS, SVD
 from ecomine.recommendation.retrievers.item_knn import ItemKNN
+from ecomine.recommendation.retrievers.new_items import NewItems
 from ecomine.recommendation.retrievers.personal import PersonalRepeat
 from ecomine.recommendation.retrievers.popularity import Popularity
 from ecomine.recommendation.retrievers.rhythm import PersonalRhythm
@@ -32,6 +33,7 @@ __all__ = [
     "CoView",
     "Content",
     "ItemKNN",
+    "NewItems",
     "PersonalRepeat",
     "PersonalRhythm",
     "Popularity",
@@ -67,6 +69,7 @@ RETRIEVERS: dict[str, Callable[[RecommendationParams, PersonalRepeat], Retriever
         params.min_support,
     ),
     "popularity": lambda params, personal: Popularity(params.popularity_half_life_days),
+    "new_items": lambda params, personal: NewItems(personal, params.new_days),
     "rhythm": lambda params, personal: PersonalRhythm(),
     "rules": lambda params, personal: AssociationRules(half_life=5.0, min_count=params.min_support),
     "coview": lambda params, personal: CoView(half_life=5.0, half_life_days=params.copurchase_half_life_days),
