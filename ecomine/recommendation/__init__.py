@@ -21,7 +21,9 @@ __all__ = ["DOMAIN", "RecommendationParams", "Recommender"]
 def _fit(rows: pd.DataFrame, inputs: Inputs) -> Recommender:
     model = Recommender(inputs.params, inputs.seed, inputs.threads)
     tables = inputs.tables
-    return model.fit(rows, tables["order_lines"], tables.get("items"), inputs.as_of, tables.get("stock"))
+    return model.fit(
+        rows, tables["order_lines"], tables.get("items"), inputs.as_of, tables.get("stock"), tables.get("events")
+    )
 
 
 def _request(model: Recommender, keys: pd.DataFrame | None) -> pd.DataFrame:
@@ -32,7 +34,7 @@ DOMAIN = Domain(
     name="recommendation",
     question="Which products will this customer want next?",
     requires=("order_lines",),
-    improves=("items", "promotions", "stock"),
+    improves=("items", "promotions", "stock", "events"),
     params=RecommendationParams,
     service=SERVICE,
     entity="user_id",

@@ -18,6 +18,7 @@ from ecomine.recommendation.candidates import CandidateFinder
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import DAY_US, Purchases
 from ecomine.recommendation.rankers import MODELS, LinearRanker, Lists, Ranker
+from ecomine.recommendation.situations import Situations
 from ecomine.store import write_json
 
 FEATURE_SEPARATOR = "__"
@@ -44,6 +45,7 @@ class Recommender:
         self.told = candidates.columns(self.params)
         self.features: tuple[str, ...] = ()
         self.assortment = Assortment()
+        self.situations = Situations(self.params)
 
     def fit(
         self,
@@ -52,8 +54,10 @@ class Recommender:
         items: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
         as_of: datetime | None = None,
         stock: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
+        events: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
     ) -> "Recommender":
-        """Learns; `items` (title, category, unit_cost) and `stock` tell what the policy may know about a product.
+        """Learns; `items` (title, category, unit_cost) and `stock` tell what the policy may know about a product,
+        `events` what visits went on to.
 
         Raises FeatureError for a missing or textual column, NotEnoughDataError for rows with only one kind of label.
         """
@@ -72,6 +76,7 @@ class Recommender:
         purchases = Purchases.of(order_lines, as_of, items)
         self.finder.fit(purchases)
         self.assortment.fit(purchases, order_lines, items, stock)
+        self.situations.fit(purchases, self.finder, events)
         return self
 
     @property
@@ -125,6 +130,7 @@ class Recommender:
         write_json(folder / "recommender.json", state)
         self.assortment.save(folder)
         self.finder.save(folder)
+        self.situations.save(folder / "situations")
         self.plain.save(folder)
         self.ranker.save(folder)
 
@@ -136,6 +142,7 @@ class Recommender:
         model.features = tuple(state["features"])
         model.assortment.load(folder)
         model.finder.load(folder, datetime.fromisoformat(state["as_of"]))
+        model.situations.load(folder / "situations")
         model.plain.load(folder)
         model.ranker.load(folder)
         return model

@@ -27,7 +27,7 @@ class RecommendationParams:
     exploration_pool: int = setting(40, "next best products of which explored ones are drawn", at_least=1)
     retrievers: list[str] = setting(
         ["personal", "copurchase", "popularity", "new_items"],
-        "where candidates come from; the first three stay; also rhythm, rules, coview, item_knn, user_knn, svd, als, ease",
+        "sources of candidates; the first three stay; also rhythm, rules, coview, item_knn, user_knn, svd, als, ease",
     )
     new_items_candidates: int = setting(10, "candidates a customer from what has just come on sale", at_least=0)
     new_days: float = setting(30.0, "days after its launch in which a product is new", at_least=1)

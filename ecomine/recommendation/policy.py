@@ -50,11 +50,15 @@ def decide(model: Recommender, frame: pd.DataFrame, params: RecommendationParams
 
 def allowed(model: Recommender, frame: pd.DataFrame, params: RecommendationParams) -> np.ndarray:
     """Whether each row may be shown: in stock, not blocked, and not bought already unless it is bought repeatedly."""
-    facts = model.assortment.facts
     item = codes(model.finder.items, frame["item_id"])
     bought = frame["personal_orders"].to_numpy(float) > 0
-    available, repeats = facts["available"].to_numpy(bool)[item], facts["repeat_rate"].to_numpy(float)[item]
-    return np.asarray(available & ~blocked(model, params)[item] & (~bought | (repeats >= params.repeatable_rate)), bool)
+    repeats = model.assortment.facts["repeat_rate"].to_numpy(float)[item] >= params.repeatable_rate
+    return np.asarray(~barred(model, params)[item] & (~bought | repeats), bool)
+
+
+def barred(model: Recommender, params: RecommendationParams) -> np.ndarray:
+    """Whether each item of the assortment may be shown to nobody: it is out of stock, or blocked."""
+    return np.asarray(~model.assortment.facts["available"].to_numpy(bool) | blocked(model, params))
 
 
 def blocked(model: Recommender, params: RecommendationParams) -> np.ndarray:

@@ -187,3 +187,26 @@ def test_every_answer_has_a_request_id_and_a_line_of_log_without_personal_data(
     }
     assert "u0001" not in caplog.text
     assert "127.0.0.1" not in caplog.text
+
+
+def test_buy_again_and_discover_part_what_is_for_you(client: httpx.Client, walked: Path) -> None:
+    lines = pd.read_parquet(walked / "data/clean/order_lines.parquet")
+    bought = set(lines.loc[lines["user_id"] == "u0001", "item_id"])
+    again, new = (
+        client.get("/v1/recommendations/u0001", params={"situation": name, "k": 10}).json()["items"]
+        for name in ("buy_again", "discover")
+    )
+    assert again and {item["item_id"] for item in again} <= bought
+    assert new and not {item["item_id"] for item in new} & bought
+    refused = client.get("/v1/recommendations/u0001", params={"situation": "guess"})
+    assert refused.status_code == 422 and "buy_again" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("address", ["similar", "basket"])
+def test_products_beside_others(client: httpx.Client, address: str) -> None:
+    answer = client.post(f"/v1/recommendations/{address}", json={"item_ids": ["i0001", "never sold"], "k": 5}).json()
+    assert answer["unknown"] == ["never sold"]
+    ids = [item["item_id"] for item in answer["items"]]
+    assert 0 < len(ids) <= 5 and "i0001" not in ids and len(set(ids)) == len(ids)
+    assert all(item["reason"].endswith("thing 1") and item["title"] for item in answer["items"])
+    assert client.post(f"/v1/recommendations/{address}", json={"item_ids": []}).status_code == 422

@@ -1,12 +1,14 @@
 """What to show to a customer."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pandas as pd
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from ecomine.recommendation.policy import barred
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Answers, Champion
 from ecomine.serving.errors import PROBLEMS, BadRequestError
@@ -59,6 +61,30 @@ class Recommendation(BaseModel):
     items: list[Item]
 
 
+Situation = Literal["for_you", "buy_again", "discover"]
+SITUATION = "for_you: everything; buy_again: what they bought before, when it is due; discover: what they never bought"
+
+Products = Annotated[list[UserId], Field(min_length=1, max_length=200, description="products, the oldest first")]
+
+
+class Beside(BaseModel):
+    """Products to start from, where the customer may be unknown."""
+
+    model_config = {"json_schema_extra": {"examples": [{"item_ids": ["1082185", "951590"], "k": 10}]}}
+
+    item_ids: Products
+    k: Length = 20
+
+
+class Shown(BaseModel):
+    """Products to show beside others, best first; none where nothing is known to go with them."""
+
+    model: str = Field(description="digest of the version that answered")
+    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    unknown: list[str] = Field(description="products asked about that the model has never met")
+    items: list[Item]
+
+
 class Batch(BaseModel):
     """Several customers at once."""
 
@@ -66,6 +92,7 @@ class Batch(BaseModel):
 
     user_ids: list[UserId] = Field(min_length=1, max_length=1000, description="the customers; each once")
     k: Length = 20
+    situation: Annotated[Situation, Field(description=SITUATION)] = "for_you"
 
 
 class Recommendations(BaseModel):
@@ -82,21 +109,50 @@ def router(champion: Champion, catalogue: Catalogue) -> APIRouter:
     def one(
         user_id: Annotated[str, Path(min_length=1, max_length=200, description="the customer", examples=["1"])],
         k: Annotated[int, Query(ge=1, le=1000, description="products wanted", examples=[10])] = 20,
+        situation: Annotated[Situation, Query(description=SITUATION)] = "for_you",
     ) -> Recommendation:
         """The best products for a customer; somebody unknown is shown what is popular (`known` is false)."""
-        return recommend(champion.get(), catalogue, [user_id], k)[0]
+        return recommend(champion.get(), catalogue, [user_id], k, situation)[0]
 
     @routes.post("", summary="Products for several customers")
     def several(batch: Batch) -> Recommendations:
         """The best products for each of up to 1,000 customers, in the order asked for."""
         if len(set(batch.user_ids)) < len(batch.user_ids):
             raise BadRequestError("user_ids names a customer twice.", "Name each customer once.")
-        return Recommendations(results=recommend(champion.get(), catalogue, batch.user_ids, batch.k))
+        return Recommendations(results=recommend(champion.get(), catalogue, batch.user_ids, batch.k, batch.situation))
+
+    @routes.post("/similar", summary="Products like a product")
+    def similar(beside: Beside) -> Shown:
+        """What is like the given products: by words, category and brand, and by who buys both; new ones too."""
+        return show_beside(champion.get(), catalogue, beside, "similar")
+
+    @routes.post("/basket", summary="Products that go with a basket")
+    def basket(beside: Beside) -> Shown:
+        """What is often bought together with what is in the basket."""
+        return show_beside(champion.get(), catalogue, beside, "beside_basket")
 
     return routes
 
 
-def recommend(answers: Answers, catalogue: Catalogue, user_ids: list[str], k: int) -> list[Recommendation]:
+def show_beside(answers: Answers, catalogue: Catalogue, beside: Beside, situation: str) -> Shown:
+    """The first `k` answers of a situation (a method of `Situations`) for one list of products."""
+    model, params = answers.model, answers.bundle.params
+    wanted = np.array(beside.item_ids, object)
+    known = set(wanted[np.isin(wanted, model.finder.items)])
+    found = getattr(model.situations, situation)(
+        [beside.item_ids], beside.k, barred(model, params), model.assortment.titles
+    )
+    return Shown(
+        model=answers.bundle.digest,
+        as_of=answers.bundle.as_of,
+        unknown=[item for item in beside.item_ids if item not in known],
+        items=[Item(**item) for item in _described(found[0].assign(propensity=1.0), catalogue)],
+    )
+
+
+def recommend(
+    answers: Answers, catalogue: Catalogue, user_ids: list[str], k: int, situation: Situation = "for_you"
+) -> list[Recommendation]:
     """The first `k` decisions for each of the distinct `user_ids`, all from one version."""
     longest = answers.bundle.params.list_length
     if k > longest:
@@ -106,17 +162,14 @@ def recommend(answers: Answers, catalogue: Catalogue, user_ids: list[str], k: in
         )
     frame = answers.requests(pd.DataFrame({"user_id": user_ids}))
     known = set(frame.loc[frame["personal_orders"] > 0, "user_id"])
-    decisions = answers.decide(frame)
+    bought = frame["personal_orders"] > 0
+    rows = {"for_you": frame, "buy_again": frame[bought], "discover": frame[~bought]}[situation]
+    decisions = answers.decide(rows.reset_index(drop=True))
     decisions = decisions[decisions["rank"] <= k].sort_values(["user_id", "rank"], ignore_index=True)
-    shown = pd.concat(
-        [
-            decisions[["user_id", "rank", "item_id", "score", "propensity", "reason"]],
-            catalogue.look_up(decisions["item_id"]).reset_index(drop=True),
-        ],
-        axis=1,
-    ).astype(object)
-    shown = shown.where(shown.notna(), None)
-    lists = {user_id: rows.drop(columns="user_id").to_dict("records") for user_id, rows in shown.groupby("user_id")}
+    columns = ["user_id", "rank", "item_id", "score", "propensity", "reason"]
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for row in _described(decisions[columns], catalogue):
+        lists.setdefault(row.pop("user_id"), []).append(row)
     return [
         Recommendation(
             user_id=user_id,
@@ -127,3 +180,9 @@ def recommend(answers: Answers, catalogue: Catalogue, user_ids: list[str], k: in
         )
         for user_id in user_ids
     ]
+
+
+def _described(shown: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Rows to show, with title and category, nulls as None."""
+    named = pd.concat([shown, catalogue.look_up(shown["item_id"]).reset_index(drop=True)], axis=1).astype(object)
+    return named.where(named.notna(), None).to_dict("records")

@@ -1,0 +1,131 @@
+"""What to show where there is no known customer to start from: beside a product, beside a basket, in a visit.
+
+Beside a product: what is like it, by its words, category and brand, and by who buys both; a product that was launched
+yesterday has its place here too. Beside a basket: what is bought together with what is in it (association rules). In a
+visit: what visits that began like it went on to (`SessionRecommender`), where the shop records events. What the policy
+bars, or nobody has in stock, is never among the answers.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from ecomine.recommendation.candidates import CandidateFinder
+from ecomine.recommendation.params import RecommendationParams
+from ecomine.recommendation.purchases import ATTRIBUTES, Purchases, codes, day_number
+from ecomine.recommendation.retrievers import AssociationRules, Content, blocks
+from ecomine.store import write_frame
+from ecomine.tables import CATEGORY_SEPARATOR
+
+COLUMNS = ("rank", "item_id", "score", "reason")
+RECENT_HALF_LIVES = 2
+"""Orders and visits of so many half-lives tell what goes together now."""
+
+NEIGHBOURS = 30
+CONTENT, TOGETHER = 1.0, 1.0
+"""Weights of the two similarities of products; both are cosines."""
+
+LEAST_VISITS = 200
+"""Visits of two products or more below which visits are answered like baskets."""
+
+MOST_VISITS = 500_000
+"""Newest visits learned from."""
+
+
+class Situations:
+    """Fitted on the same purchases as the candidates, and on events where there are any."""
+
+    def __init__(self, params: RecommendationParams, seed: int = 42) -> None:
+        self.params, self.seed = params, seed
+
+    def fit(
+        self, purchases: Purchases, finder: CandidateFinder, events: duckdb.DuckDBPyRelation | pd.DataFrame | None
+    ) -> "Situations":
+        since = day_number(purchases.at) - RECENT_HALF_LIVES * self.params.copurchase_half_life_days
+        recent = replace(purchases, lines=purchases.lines.filter(f"day > {since!r}"))
+        self.items = purchases.items
+        self.alike = self._content(recent) * CONTENT + finder.copurchase.similarity * TOGETHER
+        rules = AssociationRules(min_count=self.params.min_support, neighbours=NEIGHBOURS)
+        self.rules = sparse.csr_matrix(rules.fit(recent).similarity)
+        return self
+
+    def _content(self, recent: Purchases) -> sparse.csr_matrix:
+        """Similarity by content among products that sell, or have just come."""
+        size = (len(self.items), len(self.items))
+        attributes = recent.attributes
+        if attributes is None or attributes[list(ATTRIBUTES)].isna().all(axis=None):
+            return sparse.csr_matrix(size)
+        sold = recent.query(f"SELECT item FROM lines GROUP BY item HAVING count(*) >= {self.params.min_support}")[
+            "item"
+        ]
+        age = day_number(recent.at) - attributes["launch"].to_numpy(float)
+        new = attributes["item_id"][(age >= 0) & (age < self.params.new_days)]
+        described = attributes[attributes["item_id"].isin(set(self.items[sold]) | set(new))]
+        if described.empty:
+            return sparse.csr_matrix(size)
+        model = Content(neighbours=NEIGHBOURS, separator=CATEGORY_SEPARATOR)
+        model.fit(pd.DataFrame({"user_id": ["-"], "item_id": described["item_id"].iloc[:1]}), described)
+        found, place = sparse.coo_matrix(model.similarity), codes(self.items, model.items)
+        return blocks.matrix(place[found.row], place[found.col], found.data, size)
+
+    def similar(self, products: list[list[str]], k: int, barred: np.ndarray, titles: np.ndarray) -> list[pd.DataFrame]:
+        """The `k` products most like each list of products, columns `COLUMNS`; empty where all are unknown."""
+        return self._answers(self._profile(products), self.alike, k, barred, titles, "like ")
+
+    def beside_basket(
+        self, baskets: list[list[str]], k: int, barred: np.ndarray, titles: np.ndarray
+    ) -> list[pd.DataFrame]:
+        """The `k` products that go best with each basket; unknown products in it are passed over."""
+        return self._answers(self._profile(baskets), self.rules, k, barred, titles, "often bought with ")
+
+    def _profile(self, baskets: list[list[str]]) -> sparse.csr_matrix:
+        row = np.repeat(np.arange(len(baskets)), [len(set(basket)) for basket in baskets])
+        item = codes(self.items, np.array([item for basket in baskets for item in sorted(set(basket))], object))
+        known = item >= 0
+        return blocks.matrix(row[known], item[known], np.ones(known.sum()), (len(baskets), len(self.items)))
+
+    def _answers(
+        self,
+        profile: sparse.csr_matrix,
+        similarity: sparse.csr_matrix,
+        k: int,
+        barred: np.ndarray,
+        titles: np.ndarray,
+        because: str,
+    ) -> list[pd.DataFrame]:
+        scores = (profile @ similarity @ sparse.diags_array((~barred).astype(float))).tocsr()
+        scores.sort_indices()
+        row, item, value = blocks.best(blocks.without(scores, profile), k)
+        # The product of the basket that speaks most for the answer is its reason.
+        parts = profile[row].multiply(similarity.T.tocsr()[item]).tocsr()
+        parts.sort_indices()
+        place, cause, _ = blocks.best(parts, 1)
+        reason = np.full(len(row), "", object)
+        reason[place] = because + titles[cause].astype(object)
+        found = pd.DataFrame({"item_id": self.items[item], "score": value, "reason": reason})
+        return [_ranked(found[row == number], k) for number in range(profile.shape[0])]
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir()
+        write_frame(folder / "items.parquet", pd.DataFrame({"item_id": self.items}))
+        for name in ("alike", "rules"):
+            found = sparse.coo_matrix(getattr(self, name))
+            columns = {"item": found.row, "other": found.col, "similarity": found.data}
+            write_frame(folder / f"{name}.parquet", pd.DataFrame(columns).sort_values(["item", "other"]))
+
+    def load(self, folder: Path) -> "Situations":
+        self.items = pd.read_parquet(folder / "items.parquet")["item_id"].to_numpy(object)
+        size = (len(self.items), len(self.items))
+        for name in ("alike", "rules"):
+            found = pd.read_parquet(folder / f"{name}.parquet")
+            setattr(self, name, blocks.matrix(found["item"], found["other"], found["similarity"], size))
+        return self
+
+
+def _ranked(found: pd.DataFrame, k: int) -> pd.DataFrame:
+    found = found.head(k)
+    return found.assign(rank=np.arange(1, len(found) + 1))[list(COLUMNS)].reset_index(drop=True)
