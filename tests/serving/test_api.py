@@ -146,6 +146,8 @@ def test_the_openapi_page_needs_no_other_host(client: httpx.Client) -> None:
     api = client.get("/openapi.json").json()
     assert set(api["paths"]) == {
         "/v1/recommendations",
+        "/v1/recommendations/basket",
+        "/v1/recommendations/similar",
         "/v1/recommendations/{user_id}",
         "/v1/models",
         "/healthz",
@@ -154,7 +156,7 @@ def test_the_openapi_page_needs_no_other_host(client: httpx.Client) -> None:
     one = api["paths"]["/v1/recommendations/{user_id}"]["get"]
     assert set(one["responses"]) == {"200", "422", "503"}
     assert api["components"]["schemas"]["Recommendation"]["examples"][0]["items"]
-    assert {parameter["name"] for parameter in one["parameters"]} == {"user_id", "k"}
+    assert {parameter["name"] for parameter in one["parameters"]} == {"user_id", "k", "situation"}
 
 
 def logged(caplog: pytest.LogCaptureFixture, request_ids: list[str]) -> list[dict]:
