@@ -54,7 +54,10 @@ class Assortment:
             SELECT user, item, count(DISTINCT order_id) AS orders FROM lines GROUP BY user, item)
             GROUP BY item ORDER BY item"""
         )
-        buyers, again, orders = (held[name].astype(float) for name in ("buyers", "again", "orders"))
+        # What has just come has no buyers yet.
+        buyers, again, orders = (
+            np.bincount(held["item"], held[name].astype(float), len(ids)) for name in ("buyers", "again", "orders")
+        )
         group = np.where(pd.isna(category), "", category)
         self.facts = pd.DataFrame(
             {

@@ -31,6 +31,8 @@ def shop() -> dict[str, pd.DataFrame]:
         ("i0002", "north", "2024-06-02", 9),
     ]
     stock = pd.DataFrame(counts, columns=["item_id", "location_id", "event_timestamp", "on_hand"])
+    fresh = tables["items"].iloc[[3]].assign(item_id="new", title="new thing", launch_date=pd.Timestamp("2024-05-20"))
+    tables["items"] = pd.concat([tables["items"], fresh], ignore_index=True)
     return tables | {"stock": stock.assign(event_timestamp=pd.to_datetime(stock["event_timestamp"]))}
 
 
@@ -67,6 +69,12 @@ def test_blocked_items_and_categories_leave_the_lists(
     assert not department.loc[listed].str.startswith("dept3").any()
 
 
+def test_what_has_just_come_may_be_listed(model: Recommender, requests: pd.DataFrame) -> None:
+    lists = decide(model, requests, replace(PARAMS, list_length=60))
+    new = lists[lists["item_id"] == "new"]
+    assert len(new) > 10 and (new["reason"] == "new, and of the kind that is bought here").all()
+
+
 def test_what_nobody_buys_twice_is_not_shown_to_its_buyers(
     model: Recommender, requests: pd.DataFrame, shop: dict[str, pd.DataFrame]
 ) -> None:
@@ -79,7 +87,7 @@ def test_repeat_rates_are_shares_of_buyers(model: Recommender, shop: dict[str, p
     pairs = shop["order_lines"].groupby(["item_id", "user_id"])["order_id"].nunique()
     plain = (pairs > 1).groupby("item_id").mean()
     facts = model.assortment.facts.set_index(model.finder.items)
-    assert np.corrcoef(facts["repeat_rate"], plain.reindex(facts.index))[0, 1] > 0.8
+    assert np.corrcoef(facts.loc[plain.index, "repeat_rate"], plain)[0, 1] > 0.8
     assert facts["repeat_rate"].between(0, 1).all()
 
 
