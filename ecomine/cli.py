@@ -85,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     stage = add("stage", _stage, "run one stage of the road")
     stage.add_argument("name", help="name of the stage")
     stage.add_argument("domain", nargs="?", help="kind of decision, for stages that are a domain's own")
+    tune = add("tune", _tune, "search a domain's settings by validation inside the training period")
+    tune.add_argument("domain", help="kind of decision")
+    tune.add_argument("--minutes", type=float, default=5.0, help="time for the search (default: 5)")
+    tune.add_argument("--trials", type=int, default=100, help="most settings tried (default: 100)")
     quarantine = add("quarantine", _quarantine, "count refused rows by table and reason")
     quarantine.add_argument(
         "--readmit", action="store_true", help="clean again, after a rule changed, and say what came back"
@@ -181,6 +185,26 @@ def _stage(options: argparse.Namespace) -> None:
     from ecomine.stages import Context, run
 
     run(options.name, options.domain, Context.of(options.workspace, _say))
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from ecomine.stages import Context
+    from ecomine.tuning import tune
+    from flows.experiments import queue
+
+    context = Context.of(options.workspace, _say)
+    found = tune(context, _domain(options.domain), options.minutes, options.trials)
+    print(f"{options.domain}: {found.start:.4f} with the settings at hand, {found.value:.4f} with the best found")
+    if not found.settings:
+        print("nothing better was found; params.yaml stays as it is")
+        return
+    changes = [f"{options.domain}.{name}={value}" for name, value in found.settings.items()]
+    experiment = queue(options.workspace, changes)
+    print("\n".join(f"  {change}" for change in changes))
+    if experiment:
+        print(f"queued as the DVC experiment {experiment}. Run it: dvc exp run --run-all, then dvc exp show")
+    else:
+        print("Experiments need a workspace in git. Run the road with them after you wrote them into params.yaml.")
 
 
 def _quarantine(options: argparse.Namespace) -> None:

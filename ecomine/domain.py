@@ -93,6 +93,31 @@ FeatureReader = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 @dataclass(frozen=True)
+class Range:
+    """Values of a setting among which a search may choose, evenly or, with `log`, by ratio."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """How a domain's settings are searched by validation inside the training period.
+
+    space: setting → range, or the values on offer.
+    widest(params) → params whose labelled rows hold all that any choice may need.
+    validate(train frame, params, seed, threads) → number, higher is better; the frame is that of `widest`, and what it
+    learns from must lie before what it judges by.
+    """
+
+    space: Mapping[str, Range | tuple[Any, ...]]
+    widest: Callable[[Any], Any]
+    validate: Callable[[pd.DataFrame, Any, int, int], float]
+
+
+@dataclass(frozen=True)
 class Domain:
     """One kind of daily decision.
 
@@ -103,6 +128,7 @@ class Domain:
     decide(model, frame, params) → frame    decisions from requests with features; columns `decision_columns`
     evaluate(model, test frame, truth, params) → Evaluation
     check(model, decisions, inputs) → [Check]   sanity limits of its own, on the decisions of `as_of`
+    tunable: how `ecomine tune` searches its settings, where it can
     """
 
     name: str
@@ -120,3 +146,4 @@ class Domain:
     decide: Callable[[Any, pd.DataFrame, Any], pd.DataFrame]
     evaluate: Callable[[Any, pd.DataFrame, pd.DataFrame, Any], Evaluation]
     check: Callable[[Any, pd.DataFrame, Inputs], list[Check]]
+    tunable: Tunable | None = None

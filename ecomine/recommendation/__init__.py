@@ -14,6 +14,7 @@ from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import DECISION_COLUMNS, decide
 from ecomine.recommendation.sanity import check
+from ecomine.recommendation.search import TUNABLE
 
 __all__ = ["DOMAIN", "RecommendationParams", "Recommender"]
 
@@ -46,4 +47,5 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
 )

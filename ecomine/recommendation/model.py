@@ -57,7 +57,17 @@ class Recommender:
         events: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
     ) -> "Recommender":
         """Learns; `items` (title, category, unit_cost) and `stock` tell what the policy may know about a product,
-        `events` what visits went on to.
+        `events` what visits went on to. Raises like `fit_ranker`.
+        """
+        self.fit_ranker(rows)
+        purchases = Purchases.of(order_lines, as_of, items)
+        self.finder.fit(purchases)
+        self.assortment.fit(purchases, order_lines, items, stock)
+        self.situations.fit(purchases, self.finder, events)
+        return self
+
+    def fit_ranker(self, rows: pd.DataFrame, plain: bool = True) -> "Recommender":
+        """The first half of `fit`: the order alone, by the ranker and, with `plain`, the linear comparison.
 
         Raises FeatureError for a missing or textual column, NotEnoughDataError for rows with only one kind of label.
         """
@@ -71,12 +81,8 @@ class Recommender:
         # The row order decides about sums and samples inside the ranker, so it must not depend on who made the rows.
         rows = rows.sort_values([EVENT_TIMESTAMP, "user_id", "item_id"], kind="stable", ignore_index=True)
         values, lists = self.design(rows), _lists(rows)
-        for ranker in (self.ranker, self.plain):
+        for ranker in (self.ranker, self.plain) if plain else (self.ranker,):
             ranker.fit(values, lists, self.threads, self.seed)
-        purchases = Purchases.of(order_lines, as_of, items)
-        self.finder.fit(purchases)
-        self.assortment.fit(purchases, order_lines, items, stock)
-        self.situations.fit(purchases, self.finder, events)
         return self
 
     @property
