@@ -14,8 +14,9 @@ from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import DECISION_COLUMNS, decide
 from ecomine.recommendation.sanity import check
+from ecomine.recommendation.sessions import SessionRecommender
 
-__all__ = ["DOMAIN", "RecommendationParams", "Recommender"]
+__all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender"]
 
 
 def _fit(rows: pd.DataFrame, inputs: Inputs) -> Recommender:
