@@ -5,6 +5,7 @@ knows, greater for better; `pairs.best` takes the best of each row. `state` and 
 is saved holds no code.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -26,13 +27,16 @@ class Retriever(Protocol):
     def restore(self, state: State) -> "Retriever": ...
 
 
-class ItemToItem:
+class ItemToItem(ABC):
     """Items that go with the items of a prefix: score(j) = Σ decay ^ (steps back of i) · similarity(i, j)."""
 
     similarity: sparse.csr_matrix
 
     def __init__(self, decay: float, recent: int, half_life: float) -> None:
         self.decay, self.recent, self.half_life = decay, recent, half_life
+
+    @abstractmethod
+    def fit(self, sessions: Sessions) -> "ItemToItem": ...
 
     def scores(self, prefixes: Sessions) -> sparse.csr_matrix:
         found = (recent_items(prefixes, self.decay, self.recent) @ self.similarity).tocsr()
