@@ -15,8 +15,9 @@ from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import DECISION_COLUMNS, decide
 from ecomine.recommendation.sanity import check
 from ecomine.recommendation.search import TUNABLE
+from ecomine.recommendation.sessions import SessionRecommender
 
-__all__ = ["DOMAIN", "RecommendationParams", "Recommender"]
+__all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender"]
 
 
 def _fit(rows: pd.DataFrame, inputs: Inputs) -> Recommender:

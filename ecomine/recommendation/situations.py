@@ -14,10 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ecomine.errors import NotEnoughDataError
 from ecomine.recommendation.candidates import CandidateFinder
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import ATTRIBUTES, Purchases, codes, day_number
 from ecomine.recommendation.retrievers import AssociationRules, Content, blocks
+from ecomine.recommendation.sessions import SessionRecommender
 from ecomine.store import write_frame
 from ecomine.tables import CATEGORY_SEPARATOR
 
@@ -41,6 +43,7 @@ class Situations:
 
     def __init__(self, params: RecommendationParams, seed: int = 42) -> None:
         self.params, self.seed = params, seed
+        self.visits: SessionRecommender | None = None
 
     def fit(
         self, purchases: Purchases, finder: CandidateFinder, events: duckdb.DuckDBPyRelation | pd.DataFrame | None
@@ -51,6 +54,7 @@ class Situations:
         self.alike = self._content(recent) * CONTENT + finder.copurchase.similarity * TOGETHER
         rules = AssociationRules(min_count=self.params.min_support, neighbours=NEIGHBOURS)
         self.rules = sparse.csr_matrix(rules.fit(recent).similarity)
+        self.visits = None if events is None else _learned(_visits(events, purchases, since), self.seed)
         return self
 
     def _content(self, recent: Purchases) -> sparse.csr_matrix:
@@ -81,6 +85,26 @@ class Situations:
     ) -> list[pd.DataFrame]:
         """The `k` products that go best with each basket; unknown products in it are passed over."""
         return self._answers(self._profile(baskets), self.rules, k, barred, titles, "often bought with ")
+
+    def in_visit(self, visits: list[list[str]], k: int, barred: np.ndarray, titles: np.ndarray) -> list[pd.DataFrame]:
+        """The `k` products that visits which began like these (oldest product first) go on to."""
+        if self.visits is None:
+            return self.beside_basket(visits, k, barred, titles)
+        prefixes = pd.DataFrame(
+            {
+                "session_id": np.repeat(np.arange(len(visits)), [len(visit) for visit in visits]),
+                "position": np.concatenate([np.arange(len(visit)) for visit in visits]),
+                "item_id": np.array([item for visit in visits for item in visit], object),
+            }
+        )
+        found = self.visits.recommend(prefixes, 2 * k)
+        # A visit goes on to what it has not seen yet; what is barred stays away.
+        seen = pd.MultiIndex.from_frame(prefixes[["session_id", "item_id"]])
+        new = ~pd.MultiIndex.from_frame(found[["session_id", "item_id"]]).isin(seen)
+        found = found[new & ~barred[codes(self.items, found["item_id"])]].assign(
+            reason="visits like this one went on to it"
+        )
+        return [_ranked(found[found["session_id"] == number], k) for number in range(len(visits))]
 
     def _profile(self, baskets: list[list[str]]) -> sparse.csr_matrix:
         row = np.repeat(np.arange(len(baskets)), [len(set(basket)) for basket in baskets])
@@ -116,6 +140,8 @@ class Situations:
             found = sparse.coo_matrix(getattr(self, name))
             columns = {"item": found.row, "other": found.col, "similarity": found.data}
             write_frame(folder / f"{name}.parquet", pd.DataFrame(columns).sort_values(["item", "other"]))
+        if self.visits is not None:
+            self.visits.save(folder / "visits")
 
     def load(self, folder: Path) -> "Situations":
         self.items = pd.read_parquet(folder / "items.parquet")["item_id"].to_numpy(object)
@@ -123,9 +149,43 @@ class Situations:
         for name in ("alike", "rules"):
             found = pd.read_parquet(folder / f"{name}.parquet")
             setattr(self, name, blocks.matrix(found["item"], found["other"], found["similarity"], size))
+        if (folder / "visits").is_dir():
+            self.visits = SessionRecommender.load(folder / "visits")
         return self
 
 
 def _ranked(found: pd.DataFrame, k: int) -> pd.DataFrame:
     found = found.head(k)
     return found.assign(rank=np.arange(1, len(found) + 1))[list(COLUMNS)].reset_index(drop=True)
+
+
+def _visits(events: duckdb.DuckDBPyRelation | pd.DataFrame, purchases: Purchases, since: float) -> pd.DataFrame | None:
+    """Products opened, put in the cart or bought in each of the newest visits, in order; once where met twice running."""
+    if {"session_id", "item_id", "event_type", "event_timestamp"} - set(events.columns):
+        return None
+    relation = duckdb.connect().from_df(events) if isinstance(events, pd.DataFrame) else events
+    at, start = purchases.at, pd.Timestamp(since * 86_400, unit="s")
+    visits = relation.query(
+        "events",
+        f"""WITH acts AS (SELECT session_id, item_id, event_timestamp FROM events
+            WHERE event_type IN ('view', 'cart', 'purchase') AND session_id IS NOT NULL AND item_id IS NOT NULL
+                AND event_timestamp <= TIMESTAMP '{at}' AND event_timestamp > TIMESTAMP '{start}'),
+        moves AS (SELECT *, lag(item_id) OVER (PARTITION BY session_id ORDER BY event_timestamp, item_id) AS before
+            FROM acts),
+        kept AS (SELECT session_id, item_id, event_timestamp FROM moves WHERE before IS DISTINCT FROM item_id),
+        newest AS (SELECT session_id FROM kept GROUP BY session_id HAVING count(*) > 1
+            ORDER BY max(event_timestamp) DESC, session_id LIMIT {MOST_VISITS})
+        SELECT session_id, item_id, event_timestamp FROM kept SEMI JOIN newest USING (session_id)
+        ORDER BY event_timestamp, session_id, item_id""",
+    ).df()
+    return visits[np.isin(visits["item_id"].to_numpy(object), purchases.items)]
+
+
+def _learned(visits: pd.DataFrame | None, seed: int) -> SessionRecommender | None:
+    """What comes next in a visit; None where there are too few visits to learn it from."""
+    if visits is None or visits["session_id"].nunique() < LEAST_VISITS:
+        return None
+    try:
+        return SessionRecommender(seed=seed).fit(visits)
+    except NotEnoughDataError:
+        return None

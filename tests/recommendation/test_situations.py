@@ -87,3 +87,31 @@ def test_answers_are_the_same_from_files(situations: Situations, purchases: Purc
         )
         for first, second in zip(before, after, strict=True):
             pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_visit_goes_on_as_visits_that_began_like_it(purchases: Purchases, tmp_path: Path) -> None:
+    """Whoever looks at green tea and then soap opens the milk; whoever looks at black tea and then soap does not."""
+    paths = [("green tea", "soap", "milk"), ("black tea", "soap", "white tea")]
+    events = pd.DataFrame(
+        [
+            {
+                "session_id": f"s{number:04d}",
+                "item_id": item,
+                "event_type": "view",
+                "event_timestamp": AT - timedelta(minutes=3 * (2000 - number) - place),
+            }
+            for number in range(1200)
+            for place, item in enumerate(paths[number % 2])
+        ]
+    )
+    situations = Situations(PARAMS).fit(purchases, CandidateFinder(PARAMS).fit(purchases), events)
+    visits = [["green tea", "soap"], ["black tea", "soap"], ["?", "green tea", "soap"]]
+    lists = situations.in_visit(visits, 2, nothing(purchases), purchases.items)
+    assert [found["item_id"].iloc[0] for found in lists] == ["milk", "white tea", "milk"]
+    assert all(not set(found["item_id"]) & set(visit) for found, visit in zip(lists, visits, strict=True))
+    (barred,) = situations.in_visit(visits[:1], 2, nothing(purchases, "milk"), purchases.items)
+    assert "milk" not in set(barred["item_id"])
+    situations.save(tmp_path / "situations")
+    again = Situations(PARAMS).load(tmp_path / "situations").in_visit(visits, 2, nothing(purchases), purchases.items)
+    for first, second in zip(lists, again, strict=True):
+        pd.testing.assert_frame_equal(first, second)

@@ -148,6 +148,7 @@ def test_the_openapi_page_needs_no_other_host(client: httpx.Client) -> None:
         "/v1/recommendations",
         "/v1/recommendations/basket",
         "/v1/recommendations/similar",
+        "/v1/recommendations/visit",
         "/v1/recommendations/{user_id}",
         "/v1/models",
         "/healthz",
@@ -204,7 +205,7 @@ def test_buy_again_and_discover_part_what_is_for_you(client: httpx.Client, walke
     assert refused.status_code == 422 and "buy_again" in refused.json()["error"]
 
 
-@pytest.mark.parametrize("address", ["similar", "basket"])
+@pytest.mark.parametrize("address", ["similar", "basket", "visit"])
 def test_products_beside_others(client: httpx.Client, address: str) -> None:
     answer = client.post(f"/v1/recommendations/{address}", json={"item_ids": ["i0001", "never sold"], "k": 5}).json()
     assert answer["unknown"] == ["never sold"]

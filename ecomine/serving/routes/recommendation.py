@@ -131,6 +131,11 @@ def router(champion: Champion, catalogue: Catalogue) -> APIRouter:
         """What is often bought together with what is in the basket."""
         return show_beside(champion.get(), catalogue, beside, "beside_basket")
 
+    @routes.post("/visit", summary="Products for a running visit")
+    def visit(beside: Beside) -> Shown:
+        """What visits that began with these products, the oldest first, went on to; nobody needs to be known."""
+        return show_beside(champion.get(), catalogue, beside, "in_visit")
+
     return routes
 
 
