@@ -93,6 +93,11 @@ def probability(base: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return np.minimum(base * factor, MOST)
 
 
+def units(extra: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Units of order lines, of products of which `extra` units are bought beside the first."""
+    return 1 + random.poisson(extra)
+
+
 def season(department: np.ndarray, day_of_year: float) -> np.ndarray:
     """Factor of demand of departments (numbers) on a day of the year: each has its own high time."""
     phase = np.asarray(department) * 0.7

@@ -5,7 +5,7 @@ a page of a category, in the shop's order or, for a known share of pages, in ran
 position), found relevant (by taste) and opened becomes an offer; an offer is taken or not (by price).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,19 +41,33 @@ TAKEOVER = 4
 
 @dataclass(frozen=True)
 class Visits:
-    """Visits by number, in order of their start (microseconds since midnight of the day)."""
+    """Visits by number, in order of their start (microseconds since midnight of the day).
+
+    `elsewhere` tells those that only a click on an ad elsewhere on the web brings.
+    """
 
     user: np.ndarray
     start: np.ndarray
     kind: np.ndarray
     needs: np.ndarray
     location: np.ndarray
+    elsewhere: np.ndarray
 
     def part(self, first: int, last: int) -> "Visits":
         return Visits(*(getattr(self, name)[first:last] for name in self.__dataclass_fields__))
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def with_more(self, more: "Visits") -> "Visits":
+        """These visits and `more`, in order of their start."""
+        order = np.argsort(np.concatenate([self.start, more.start]), kind="stable")
+        names = self.__dataclass_fields__
+        return Visits(*(np.concatenate([getattr(self, name), getattr(more, name)])[order] for name in names))
+
+    def taking_place(self, brought: np.ndarray) -> "Visits":
+        """The visits once it is known which of those elsewhere an ad has brought; the others look for nothing."""
+        return replace(self, needs=np.where(self.elsewhere & ~brought, 0, self.needs))
 
 
 def day_factor(params: SimulationParams, day: int) -> float:
@@ -77,16 +91,30 @@ def visits(
     victims = customers[random.integers(0, max(len(customers), 1), stolen)] if stolen else customers[:0]
     user, kind = np.concatenate([user, victims]), np.concatenate([kind, np.full(stolen, TAKEOVER)])
     count = len(user)
-    hour = random.choice(24, count, p=HOUR / HOUR.sum()) + random.random(count)
+    hour = hours_of_day(count, random)
     hour = np.where(kind != HONEST, (fraud_hour + random.normal(0, 2.0, count)) % 24, hour)
     wanted = params.needs_per_visit * folk.basket[user] * np.exp(random.normal(0, 1.2, count))
     wanted = np.where(kind != HONEST, 1 + random.integers(0, 3, count), wanted)
     needs = np.clip(np.floor(wanted + random.random(count)), 1, MOST_NEEDS).astype(int)
-    # A visit ends on the day it began.
-    start = np.minimum((hour * 3600).astype(np.int64), 86_400 - (NEED_SECONDS * MOST_NEEDS + 600)) * SECOND_US
+    start = _starts(hour)
     location = np.where(kind == TAKEOVER, random.integers(0, params.locations, count), folk.location[user])
     order = np.argsort(start, kind="stable")
-    return Visits(user[order], start[order], kind[order], needs[order], location[order])
+    return Visits(user[order], start[order], kind[order], needs[order], location[order], np.zeros(count, bool))
+
+
+def hours_of_day(count: int, random: np.random.Generator) -> np.ndarray:
+    """When people are there, in hours since midnight."""
+    return random.choice(24, count, p=HOUR / HOUR.sum()) + random.random(count)
+
+
+def moments_of_day(count: int, random: np.random.Generator) -> np.ndarray:
+    """When people are there, as starts of visits."""
+    return _starts(hours_of_day(count, random))
+
+
+def _starts(hour: np.ndarray) -> np.ndarray:
+    # A visit ends on the day it began.
+    return np.minimum((hour * 3600).astype(np.int64), 86_400 - (NEED_SECONDS * MOST_NEEDS + 600)) * SECOND_US
 
 
 @dataclass(frozen=True)
@@ -133,6 +161,8 @@ def needs(trips: Visits) -> tuple[np.ndarray, np.ndarray]:
     """Visit and time of each need."""
     visit = np.repeat(np.arange(len(trips)), trips.needs)
     place = np.arange(len(visit)) - np.repeat(np.cumsum(trips.needs) - trips.needs, trips.needs)
+    # Who comes by an ad looks at its product first.
+    place += trips.elsewhere[visit]
     return visit, trips.start[visit] + place * (NEED_SECONDS * SECOND_US)
 
 

@@ -24,7 +24,8 @@ class State:
     `memory_item` (people × places) is what people remember, `memory_day` when they last thought of it, `memory_bought`
     when they last bought it here (-1 for never), `memory_place` (people) where the next memory goes; `last_order_day`
     by person; `sales` the smoothed daily sales by item; `rivals` their log prices; `spent` the money of campaigns by
-    number; `reports` what is still to be told: payment, moment (microseconds since 1970) and 0 for a charge-back, 1
+    number; `organic` (items × locations) the units that honest people wanted without ads on all days, and `exposure` the
+    sum of the days' factors of demand; `reports` what is still to be told: payment, moment (microseconds since 1970) and 0 for a charge-back, 1
     for a default; `late` events on their way.
     """
 
@@ -38,6 +39,8 @@ class State:
     sales: np.ndarray
     rivals: np.ndarray
     spent: dict[int, float]
+    organic: np.ndarray
+    exposure: np.ndarray
     reports: np.ndarray
     late: pa.Table | None
 
@@ -83,6 +86,8 @@ def first_state(params: SimulationParams, goods: Catalogue, folk: People) -> Sta
         sales=units * goods.guess / goods.guess.sum(),
         rivals=first_rivals(params, goods),
         spent={},
+        organic=np.zeros((goods.items, params.locations), np.int64),
+        exposure=np.zeros((goods.items, params.locations)),
         reports=np.zeros((0, 3), np.int64),
         late=None,
     )

@@ -33,6 +33,11 @@ class Market:
         own = demand.response(self.log_ratio[item, place], goods.elasticity[item], sensitivity)
         return own * np.exp(self.context[item, place]) * self.boost[item] * self.season[item]
 
+    def expected_factor(self, goods: Catalogue) -> np.ndarray:
+        """Factor of demand averaged over people, items × locations."""
+        own = demand.expected_response(self.log_ratio, goods.elasticity[:, None])
+        return own * np.exp(self.context) * (self.boost * self.season)[:, None]
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -99,7 +104,7 @@ def checkout(
     row = row[first]
     visit, item = offers.visit[row], offers.item[row]
     extra = np.where(trips.kind[visit] == HONEST, goods.extra_units[item], fraud_units)
-    units = 1 + random.poisson(extra)
+    units = demand.units(extra, random)
     last = np.full(len(trips), 0, np.int64)
     np.maximum.at(last, offers.visit, offers.time)
     time = last[visit] + CHECKOUT_SECONDS * SECOND_US
