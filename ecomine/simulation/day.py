@@ -44,9 +44,9 @@ class Morning:
 class Part:
     """What a part of a day's visits did; `first` is the number of its first visit in the day.
 
-    `trips` holds the visits that ads elsewhere could bring too; they have needs only where one did. `by_ad` are the lines
-    that an ad brought, in such a visit all; `without_ad` and `with_ad` say for each contact whether the item would be
-    bought; `reviews` is (visit, item, rating).
+    `trips` holds the visits that ads elsewhere could bring too; they have needs only where one did. `by_ad` are the
+    lines that an ad brought, in such a visit all; `without_ad` and `with_ad` say for each contact whether the item
+    would be bought; `reviews` is (visit, item, rating).
     """
 
     first: int

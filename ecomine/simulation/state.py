@@ -24,9 +24,9 @@ class State:
     `memory_item` (people × places) is what people remember, `memory_day` when they last thought of it, `memory_bought`
     when they last bought it here (-1 for never), `memory_place` (people) where the next memory goes; `last_order_day`
     by person; `sales` the smoothed daily sales by item; `rivals` their log prices; `spent` the money of campaigns by
-    number; `organic` (items × locations) the units that honest people wanted without ads on all days, and `exposure` the
-    sum of the days' factors of demand; `reports` what is still to be told: payment, moment (microseconds since 1970) and 0 for a charge-back, 1
-    for a default; `late` events on their way.
+    number; `organic` (items × locations) the units that honest people wanted without ads on all days, and `exposure`
+    the sum of the days' factors of demand; `reports` what is still to be told: payment, moment (microseconds since
+    1970) and 0 for a charge-back, 1 for a default; `late` events on their way.
     """
 
     day: int

@@ -1,10 +1,11 @@
 """The truth, for judges alone: a folder beside the raw tables that no source reads.
 
-Once: `people`, `items`, `law.json`, and `taste_change` where there is one. After each block of days: `orders`, the best reorder points and order-up-to levels
-at every location as demand on all days taught them. By day: `demand` (every live item at every location: price, what moved demand,
-what was wanted without stock-outs, what was sold), `payments` (what each was), `contacts` (every auction, and whether
-the advertised product would have been bought without and with the ad; `brought` tells the visits that would not have
-been without it: such a contact's number is that of the session and of its order), `credit` and `dirt`.
+Once: `people`, `items`, `law.json`, and `taste_change` where there is one. After each block of days: `orders`, the best
+reorder points and order-up-to levels at every location as demand on all days taught them. By day: `demand` (every live
+item at every location: price, what moved demand, what was wanted without stock-outs, what was sold), `payments` (what
+each was), `contacts` (every auction, and whether the advertised product would have been bought without and with the
+ad; `brought` tells the visits that would not have been without it: such a contact's number is that of the session and
+of its order), `credit` and `dirt`.
 """
 
 from pathlib import Path
