@@ -74,22 +74,14 @@ def morning(params: SimulationParams, goods: Catalogue, folk: People, state: Sta
     day = state.day
     live = goods.live(day)
     week = week_prices(params, goods, day // 7)
-    log_ratio = week.log_ratio(goods)
-    of_year = (params.start.timetuple().tm_yday - 1 + day) % 365
-    context = demand.context(
-        log_ratio, state.rivals.min(axis=0), goods.leaf, live, goods.cross,
-        goods.complement, goods.complementary, goods.rival,
-    )  # fmt: skip
     active = ads.running(params, goods, day)
     return Morning(
         day=day,
         live=live,
         week=week,
-        market=Market(
-            week.asked, week.price, log_ratio, context, week.boost(), demand.season(goods.item_department, of_year)
-        ),
+        market=trade.market(params, goods, week, state.rivals, live, day),
         shelves=shelves(goods, live, state.sales),
-        leaf_weight=goods.leaf_weight * demand.season(goods.department, of_year),
+        leaf_weight=goods.leaf_weight * demand.season(goods.department, sessions.day_of_year(params, day)),
         campaigns=active,
         held_out={one.number: ads.held_out(params, folk.users, one.number) for one in active},
         tactic=risk.tactic(params, goods, day),

@@ -70,12 +70,21 @@ class Visits:
         return replace(self, needs=np.where(self.elsewhere & ~brought, 0, self.needs))
 
 
+def day_of_year(params: SimulationParams, day: int) -> int:
+    """Days since New Year."""
+    return (params.start.timetuple().tm_yday - 1 + day) % 365
+
+
+def weekday(params: SimulationParams, day: int) -> int:
+    """Day of the week, 0 for Monday."""
+    return (params.start.weekday() + day) % 7
+
+
 def day_factor(params: SimulationParams, day: int) -> float:
     """How many visits a day draws against the mean: by weekday and by season, fullest before Christmas."""
-    weekday = (params.start.weekday() + day) % 7
-    of_year = (params.start.timetuple().tm_yday - 1 + day) % 365
+    of_year = day_of_year(params, day)
     christmas = 0.25 * np.exp(-(((of_year - 350) / 10.0) ** 2))
-    return float(WEEKDAY[weekday] * (1.0 + 0.05 * np.cos(2 * np.pi * (of_year - 340) / 365) + christmas))
+    return float(WEEKDAY[weekday(params, day)] * (1.0 + 0.05 * np.cos(2 * np.pi * (of_year - 340) / 365) + christmas))
 
 
 def visits(

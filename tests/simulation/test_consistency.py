@@ -56,7 +56,8 @@ def test_every_canonical_table_is_there(clean_shop: Made) -> None:
             "visits of who clicked elsewhere that do not begin with the advertised product, or that came anyhow",
             """SELECT impression_id FROM truth_contacts AS law
             LEFT JOIN (SELECT session_id, arg_min(item_id, event_timestamp) AS item_id,
-                arg_min(referrer, event_timestamp) AS referrer FROM events WHERE event_type <> 'review' GROUP BY session_id) AS came
+                arg_min(referrer, event_timestamp) AS referrer
+                FROM events WHERE event_type <> 'review' GROUP BY session_id) AS came
                 ON came.session_id = CAST(impression_id AS VARCHAR)
             WHERE elsewhere AND (brought <> (came.session_id IS NOT NULL)
                 OR brought AND (came.item_id <> CAST(law.item_id AS VARCHAR) OR referrer <> 'ad'))""",
