@@ -59,6 +59,13 @@ def expected_response(log_ratio: np.ndarray, elasticity: np.ndarray) -> np.ndarr
     return factors @ SENSITIVITY_SHARE
 
 
+def response_slope(log_ratio: np.ndarray, elasticity: np.ndarray) -> np.ndarray:
+    """Derivative of expected_response by the log ratio."""
+    elasticity = np.asarray(elasticity, float)
+    factors = np.exp(-(elasticity * log_ratio)[..., None] * SENSITIVITY)
+    return -elasticity * (factors @ (SENSITIVITY_SHARE * SENSITIVITY))
+
+
 def context(
     log_ratio: np.ndarray,
     rival_log_ratio: np.ndarray,

@@ -11,9 +11,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import optimize, special, stats
 
 from ecomine.simulation import demand
+from ecomine.simulation.catalogue import Catalogue
+from ecomine.simulation.prices import RIVALS_FOLLOW
 from ecomine.simulation.sessions import BASE, SEARCH
 from ecomine.simulation.stock import LATE_DAYS
 
@@ -57,6 +59,40 @@ def optimal_price(
     shift = np.where((best == inner) & (curve < 0), 0.5 * (left - right) / np.where(curve == 0, -1, curve), 0.0)
     log_best = np.where(best == inner, grid[row, inner] + shift * step, grid[row, best])
     return reference * np.exp(log_best)
+
+
+def best_prices(goods: Catalogue, units: np.ndarray, low: float = 0.5, high: float = 1.6) -> np.ndarray:
+    """Prices with the greatest expected profit of all products together, where `units` sell at reference prices.
+
+    Beyond optimal_price they count in what a price does to substitutes and complements, and that rivals follow
+    (prices.RIVALS_FOLLOW) in the end. A local optimum by L-BFGS-B from the prices that are best one by one, with the
+    exact gradient; never worse than those.
+    """
+    reference, cost, live = goods.reference_price, goods.cost, np.ones(goods.items, bool)
+    size = np.bincount(goods.leaf, minlength=goods.leaves)[goods.leaf]
+    neighbour = goods.cross / np.maximum(size - 1, 1)
+
+    def loss(log_ratio: np.ndarray) -> tuple[float, np.ndarray]:
+        context = demand.context(
+            log_ratio[:, None], RIVALS_FOLLOW * log_ratio, goods.leaf, live, goods.cross,
+            goods.complement, goods.complementary, goods.rival,
+        )[:, 0]  # fmt: skip
+        price, others = reference * np.exp(log_ratio), units * np.exp(context)
+        sold = others * demand.expected_response(log_ratio, goods.elasticity)
+        profit = (price - cost) * sold
+        slope = price * sold + (price - cost) * others * demand.response_slope(log_ratio, goods.elasticity)
+        pull = profit * neighbour
+        slope += np.bincount(goods.leaf, pull, goods.leaves)[goods.leaf] - pull + RIVALS_FOLLOW * goods.rival * profit
+        slope -= np.bincount(goods.complement, goods.complementary * profit, goods.items)
+        return -float(profit.sum()), -slope
+
+    start = np.log(optimal_price(reference, cost, goods.elasticity, low, high) / reference)
+    scale = max(-loss(start)[0], 1e-9)
+    found = optimize.minimize(
+        lambda x: tuple(part / scale for part in loss(x)), start, jac=True, method="L-BFGS-B",
+        bounds=[(np.log(low), np.log(high))] * goods.items, options={"maxiter": 200},
+    )  # fmt: skip
+    return reference * np.exp(found.x)
 
 
 def expected_profit(
@@ -192,6 +228,29 @@ def refuse(fraud: np.ndarray, amount: np.ndarray, margin: np.ndarray, capacity: 
 def bid(uplift: np.ndarray, margin: np.ndarray) -> np.ndarray:
     """The best bid in a second-price auction: what the contact is worth, its uplift times the margin of a sale."""
     return np.maximum(np.asarray(uplift) * margin, 0.0)
+
+
+def first_price_bid(worth: np.ndarray, median: float, spread: float) -> np.ndarray:
+    """The best bid where one pays one's own bid: the greatest (worth - b) · P(rivals' highest bid < b).
+
+    The rivals' highest bid is lognormal (`median`, `spread` of its log). At the best b its worth is b + F(b) / f(b),
+    which rises with b, so that the bid is read off that curve.
+
+    >>> float(first_price_bid(np.array([0.1]), 0.035, 0.6)[0].round(3))
+    0.047
+    """
+    bids = median * np.exp(spread * np.linspace(-6, 6, 2401))
+    z = np.log(bids / median) / spread
+    worth_at = bids + bids * spread * special.ndtr(z) * np.sqrt(2 * np.pi) * np.exp(z**2 / 2)
+    return np.interp(worth, worth_at, bids, left=0.0)
+
+
+def expected_spend(bid: np.ndarray, median: float, spread: float, first_price: bool = False) -> np.ndarray:
+    """Money expected to be paid in an auction against a lognormal highest bid of rivals."""
+    z = np.log(np.maximum(bid, 1e-12) / median) / spread
+    if first_price:
+        return bid * special.ndtr(z)
+    return median * np.exp(spread**2 / 2) * special.ndtr(z - spread)
 
 
 def uplift(click_chance: np.ndarray, take_chance: np.ndarray, without: np.ndarray) -> np.ndarray:
