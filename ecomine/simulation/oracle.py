@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
-from scipy import optimize, special, stats
 
 from ecomine.simulation import demand
 from ecomine.simulation.catalogue import Catalogue
@@ -68,6 +66,8 @@ def best_prices(goods: Catalogue, units: np.ndarray, low: float = 0.5, high: flo
     (prices.RIVALS_FOLLOW) in the end. A local optimum by L-BFGS-B from the prices that are best one by one, with the
     exact gradient; never worse than those.
     """
+    from scipy import optimize
+
     reference, cost, live = goods.reference_price, goods.cost, np.ones(goods.items, bool)
     size = np.bincount(goods.leaf, minlength=goods.leaves)[goods.leaf]
     neighbour = goods.cross / np.maximum(size - 1, 1)
@@ -112,6 +112,8 @@ def order_up_to(mean: np.ndarray, days: np.ndarray, holding: np.ndarray, lost: n
     >>> float(order_up_to(2.0, 5.0, 0.01, 1.0))
     16.0
     """
+    from scipy import stats
+
     fractile = lost / (lost + np.asarray(holding) * days)
     return stats.poisson.ppf(fractile, np.asarray(mean) * days)
 
@@ -239,6 +241,8 @@ def first_price_bid(worth: np.ndarray, median: float, spread: float) -> np.ndarr
     >>> float(first_price_bid(np.array([0.1]), 0.035, 0.6)[0].round(3))
     0.047
     """
+    from scipy import special
+
     bids = median * np.exp(spread * np.linspace(-6, 6, 2401))
     z = np.log(bids / median) / spread
     worth_at = bids + bids * spread * special.ndtr(z) * np.sqrt(2 * np.pi) * np.exp(z**2 / 2)
@@ -247,6 +251,8 @@ def first_price_bid(worth: np.ndarray, median: float, spread: float) -> np.ndarr
 
 def expected_spend(bid: np.ndarray, median: float, spread: float, first_price: bool = False) -> np.ndarray:
     """Money expected to be paid in an auction against a lognormal highest bid of rivals."""
+    from scipy import special
+
     z = np.log(np.maximum(bid, 1e-12) / median) / spread
     if first_price:
         return bid * special.ndtr(z)
@@ -271,6 +277,8 @@ def list_value(
 
 def read(truth: Path, name: str) -> pd.DataFrame:
     """A table of the truth: people, items, orders, demand, payments, contacts, credit, dirt or taste_change."""
+    import duckdb
+
     folder = truth / name
     files = folder / "*.parquet" if folder.is_dir() else truth / f"{name}.parquet"
     return duckdb.read_parquet(files.as_posix()).df()

@@ -172,6 +172,22 @@ def test_demand_at_reference_prices_is_found_again(clean_shop: Made) -> None:
     assert best > oracle.expected_profit(law[0], *law, units).sum() > 0.8 * best
 
 
+def test_the_best_orders_are_those_of_the_true_demand(clean_shop: Made) -> None:
+    """A row for every item and location on sale, at the demand that the truth's days teach; worth more than others."""
+    orders = oracle.read(clean_shop.truth, "orders")
+    base = oracle.base_demand(clean_shop.truth)
+    both = orders.merge(base, on=["item_id", "location_id"], how="outer", indicator=True)
+    assert (both["_merge"] == "both").all()
+    assert both["units_per_day"].to_numpy() == pytest.approx(both["units"].to_numpy())
+    kept = orders["reorder_point"] >= 0
+    assert kept.mean() > 0.9
+    assert (orders["order_up_to"] > orders["reorder_point"]).all()
+    assert (orders.loc[kept, "value_per_day"] > 0).all() and (orders.loc[~kept, "order_up_to"] == 0).all()
+    # The most that could be earned is the margin of all demand.
+    assert (orders["value_per_day"] <= orders["margin"] * orders["units_per_day"]).all()
+    assert orders["value_per_day"].sum() > 0.8 * (orders["margin"] * orders["units_per_day"]).sum()
+
+
 def test_who_knows_the_fraud_refuses_the_dearest_first() -> None:
     fraud, amount, margin = np.array([True, False, True]), np.array([10.0, 99.0, 50.0]), np.array([3.0, 30.0, 15.0])
     assert oracle.refuse(fraud, amount, margin).tolist() == [True, False, True]
