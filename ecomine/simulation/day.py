@@ -211,7 +211,13 @@ def _offers(
     stolen = risk.loot(goods, today.live, today.tactic, int(crook.sum()), random)
     zeros = np.zeros(len(stolen), np.int64)
     taken = Offers(visit[crook], stolen, time[crook] + SECOND_US, zeros + sessions.FRAUD, zeros, zeros - 1)
-    return shown, Offers.joined([sessions.opened(folk, goods, trips, shown, random), known, taken])
+    return shown, Offers.joined(
+        [
+            sessions.opened(folk, goods, trips, shown, state.memory_item, state.memory_day, today.day, random),
+            known,
+            taken,
+        ]
+    )
 
 
 def _paid(

@@ -14,7 +14,7 @@ from ecomine.simulation import demand
 from ecomine.simulation.catalogue import TASTES, Catalogue
 from ecomine.simulation.randomness import stream
 
-FAVOURITES = 12
+FAVOURITES = 30
 """Categories that a person looks into by habit."""
 
 MEMORY = 32

@@ -24,10 +24,10 @@ WEEKDAY = np.array([0.985, 0.938, 0.923, 0.935, 0.967, 1.110, 1.142])
 HOUR = np.array([7, 4, 4, 2, 1, 2, 7, 14, 21, 30, 45, 60, 67, 68, 71, 77, 90, 100, 94, 79, 65, 48, 30, 15], float)
 """Visits by hour of the day."""
 
-SEARCH, REORDER, COMPLEMENT, ADVERT, FRAUD = range(5)
-"""Where an offer came from."""
+SEARCH, REORDER, COMPLEMENT, ADVERT, FRAUD, IDLE = range(6)
+"""Where an offer came from; idle are those a search brought up of what is known and not needed again yet."""
 
-BASE = np.array([0.4, 0.4, 0.4, 0.0, 1.0])
+BASE = np.array([0.4, 0.4, 0.4, 0.0, 1.0, 0.0])
 """Probability that an offer is taken at reference prices, by where it came from; an advert brings its own."""
 
 REORDER_SHARE = 0.28
@@ -220,16 +220,35 @@ def _shuffle(length: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.argsort(keys, axis=1)
 
 
-def opened(folk: People, goods: Catalogue, trips: Visits, shown: Pages, random: np.random.Generator) -> Offers:
-    """The impressions that are looked at and found relevant."""
+def due(since: np.ndarray, gap_days: np.ndarray) -> np.ndarray:
+    """Probability that a product is needed again so many days after the need was last looked into."""
+    return 1 - np.exp(-((since / gap_days) ** 1.5))
+
+
+def opened(
+    folk: People,
+    goods: Catalogue,
+    trips: Visits,
+    shown: Pages,
+    memory_item: np.ndarray,
+    memory_day: np.ndarray,
+    day: int,
+    random: np.random.Generator,
+) -> Offers:
+    """The impressions that are looked at and found relevant; what is remembered is not needed before it is due."""
     looked = np.flatnonzero(random.random(len(shown.item)) < demand.examination(shown.position))
     item, search = shown.item[looked], shown.search[looked]
     user = trips.user[shown.visit[search]]
     affinity = np.einsum("ij,ij->i", folk.taste[user], goods.taste[item])
     liked = random.random(len(looked)) < demand.relevance(affinity, goods.appeal[item])
-    search, item, position = search[liked], item[liked], shown.position[looked[liked]]
+    search, item, position, user = search[liked], item[liked], shown.position[looked[liked]], user[liked]
+    same = memory_item[user] == item[:, None]
+    slot = np.where(same.any(axis=1), same.argmax(axis=1), -1)
+    again = random.random(len(item)) < due(np.maximum(day - memory_day[user, slot], 0), goods.gap_days[item])
+    needed = (slot < 0) | again
+    source, slot = np.where(needed, SEARCH, IDLE), np.where(needed, slot, -1)
     time = shown.time[search] + (2 + position) * SECOND_US
-    return Offers(shown.visit[search], item, time, np.full(len(item), SEARCH), position, np.full(len(item), -1))
+    return Offers(shown.visit[search], item, time, source, position, slot)
 
 
 def remembered(
@@ -248,8 +267,8 @@ def remembered(
     slot = random.integers(0, memory_item.shape[1], len(visit))
     item = memory_item[user, slot]
     since = day - memory_day[user, slot]
-    due = random.random(len(visit)) < 1 - np.exp(-((since / gap_days[item]) ** 1.5))
-    use = (item >= 0) & live[item] & due
+    again = random.random(len(visit)) < due(since, gap_days[item])
+    use = (item >= 0) & live[item] & again
     # Somebody with a short memory tries another place of it.
     item = item[use].astype(np.int64)
     zeros = np.zeros(len(item), np.int64)
