@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecomine.errors import SettingsError
 from ecomine.params import SimulationParams
 from ecomine.simulation.catalogue import Catalogue
 from ecomine.simulation.people import People, first_memory
@@ -56,8 +57,15 @@ class State:
 
     @classmethod
     def load(cls, folder: Path) -> "State":
+        """The state that `save` wrote; raises SettingsError where an earlier version of the simulator did."""
         with np.load(folder / "state.npz", allow_pickle=False) as arrays:
             held = dict(arrays)
+        missing = {f.name for f in fields(cls)} - {"stock", "late"} - set(held)
+        if missing:
+            raise SettingsError(
+                f"{folder} was written by an earlier version of the simulator (without {', '.join(sorted(missing))}); "
+                "its shop cannot be continued. Choose another folder with --out, or replace it: --force."
+            )
         stock = Stock(*(held.pop(f"stock_{f.name}") for f in fields(Stock)))
         spent = {int(number): float(money) for number, money in held.pop("spent")}
         late = folder / "late.parquet"

@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecomine.errors import SettingsError
@@ -89,6 +90,16 @@ def test_a_shop_from_before_a_setting_was_there_lives_on(tmp_path: Path) -> None
     del manifest["settings"]["taste_change_day"]
     (tmp_path / "raw/shop.json").write_text(json.dumps(manifest))
     assert run(tmp_path, 3) == 1
+
+
+def test_a_shop_of_an_earlier_simulator_is_not_continued(tmp_path: Path) -> None:
+    run(tmp_path, 28)
+    file = tmp_path / "truth/checkpoint/state.npz"
+    with np.load(file) as arrays:
+        old = {name: arrays[name] for name in arrays if name != "exposure"}
+    np.savez(file, **old)
+    with pytest.raises(SettingsError, match=r"an earlier version of the simulator .without exposure"):
+        run(tmp_path, 29)
 
 
 def test_another_shop_is_not_written_over(tmp_path: Path) -> None:
