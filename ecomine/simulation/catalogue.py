@@ -16,6 +16,11 @@ TASTES = 8
 """Dimensions of the space in which people and products meet."""
 
 NEVER = 2**30
+LEAF_SPREAD = 1.8
+"""Standard deviation of the log of how much categories are wanted."""
+
+APPEAL_SPREAD = 1.6
+"""Standard deviation of products' appeal."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def catalogue(params: SimulationParams) -> Catalogue:
     leaves = int(np.clip(items // 16, min(6, items), names.MOST_KINDS))
     kinds = names.kinds(leaves)
     department = np.array([number for number, _, _ in kinds])
-    leaf_weight = np.exp(random.normal(0, 1.0, leaves))
+    leaf_weight = np.exp(LEAF_SPREAD * random.normal(0, 1.0, leaves))
     # Every category has a product; the rest crowd into some more than into others.
     crowd = np.exp(random.normal(0, 0.5, leaves))
     leaf = np.concatenate([np.arange(leaves), random.choice(leaves, items - leaves, p=crowd / crowd.sum())])
@@ -101,7 +106,7 @@ def catalogue(params: SimulationParams) -> Catalogue:
     markup = np.clip(elasticity / (elasticity - 1) * np.exp(random.normal(0, 0.15, items)), 1.15, 3.2)
     leaf_taste = random.normal(0, 1, (leaves, TASTES)).astype(np.float32)
     taste = leaf_taste[leaf] + random.normal(0, 0.7, (items, TASTES)).astype(np.float32)
-    appeal = random.normal(0, 1.1, items).astype(np.float32)
+    appeal = (APPEAL_SPREAD * random.normal(0, 1.0, items)).astype(np.float32)
     early = random.random(items) < 0.85
     launch_day = np.where(
         early, -1 - random.integers(0, 900, items), np.ceil(random.exponential(250, items)).astype(int)

@@ -44,8 +44,9 @@ class Morning:
 class Part:
     """What a part of a day's visits did; `first` is the number of its first visit in the day.
 
-    `by_ad` are the lines that an ad brought; `without_ad` and `with_ad` say for each contact whether the item would be
-    bought; `reviews` is (visit, item, rating).
+    `trips` holds the visits that ads elsewhere could bring too; they have needs only where one did. `by_ad` are the
+    lines that an ad brought, in such a visit all; `without_ad` and `with_ad` say for each contact whether the item
+    would be bought; `reviews` is (visit, item, rating).
     """
 
     first: int
@@ -73,22 +74,14 @@ def morning(params: SimulationParams, goods: Catalogue, folk: People, state: Sta
     day = state.day
     live = goods.live(day)
     week = week_prices(params, goods, day // 7)
-    log_ratio = week.log_ratio(goods)
-    of_year = (params.start.timetuple().tm_yday - 1 + day) % 365
-    context = demand.context(
-        log_ratio, state.rivals.min(axis=0), goods.leaf, live, goods.cross,
-        goods.complement, goods.complementary, goods.rival,
-    )  # fmt: skip
     active = ads.running(params, goods, day)
     return Morning(
         day=day,
         live=live,
         week=week,
-        market=Market(
-            week.asked, week.price, log_ratio, context, week.boost(), demand.season(goods.item_department, of_year)
-        ),
+        market=trade.market(params, goods, week, state.rivals, live, day),
         shelves=shelves(goods, live, state.sales),
-        leaf_weight=goods.leaf_weight * demand.season(goods.department, of_year),
+        leaf_weight=goods.leaf_weight * demand.season(goods.department, sessions.day_of_year(params, day)),
         campaigns=active,
         held_out={one.number: ads.held_out(params, folk.users, one.number) for one in active},
         tactic=risk.tactic(params, goods, day),
@@ -100,6 +93,9 @@ def parts(params: SimulationParams, goods: Catalogue, folk: People, state: State
     random = stream(params.seed, "visits", today.day)
     way = today.tactic
     everyone = sessions.visits(params, folk, today.day, way.takeover_share, way.hour, random)
+    if today.campaigns:
+        away = stream(params.seed, "elsewhere", today.day)
+        everyone = everyone.with_more(ads.elsewhere(folk, everyone, today.day, away))
     for number, first in enumerate(range(0, len(everyone), VISITS_AT_ONCE)):
         trips = everyone.part(first, first + VISITS_AT_ONCE)
         yield _part(params, goods, folk, state, today, trips, first, stream(params.seed, "part", today.day, number))
@@ -115,9 +111,31 @@ def _part(
     first: int,
     random: np.random.Generator,
 ) -> Part:
-    shown, offers, contacts = _offers(params, goods, folk, state, today, trips, random)
+    contacts = ads.contacts(
+        params,
+        folk,
+        goods,
+        today.campaigns,
+        today.held_out,
+        state.spent,
+        trips,
+        state.last_order_day,
+        today.day,
+        random,
+    )
+    clicked = contacts.where(contacts.shown & contacts.click)
+    comes = ~trips.elsewhere
+    comes[clicked.visit] = True
+    trips = trips.taking_place(comes)
+    # Who comes by an ad decides on its product once, there: so what the ad does is the same whether it is shown or not.
+    settled = np.full(len(trips), -1)
+    brings = trips.elsewhere[clicked.visit]
+    settled[clicked.visit[brings]] = clicked.item[brings]
+    shown, offers = _offers(params, goods, folk, state, today, trips, random)
+    offers = offers.where(offers.item != settled[offers.visit])
     took = trade.taken(folk, goods, today.market, trips, offers, random)
     more = trade.completed(goods, today.live, offers, took, random)
+    more = more.where(more.item != settled[more.visit])
     took = np.concatenate([took, trade.taken(folk, goods, today.market, trips, more, random)])
     offers = Offers.joined([offers, more])
     leaves = (trips.kind == HONEST) & (random.random(len(trips)) >= sessions.CHECKOUT)
@@ -127,7 +145,6 @@ def _part(
     )
     stays = ~leaves[contacts.visit]
     without_ad, with_ad = organic & stays, (organic | (contacts.click & contacts.take)) & stays
-    clicked = contacts.where(contacts.shown & contacts.click)
     zeros = np.zeros(len(clicked.visit), np.int64)
     offers = Offers.joined(
         [
@@ -157,7 +174,7 @@ def _part(
         took=took,
         wished=~took & (random.random(len(took)) < 0.02),
         lines=lines,
-        by_ad=offers.source[lines.first] == sessions.ADVERT,
+        by_ad=(offers.source[lines.first] == sessions.ADVERT) | trips.elsewhere[lines.visit],
         unit_price=unit_price,
         coupon=coupon,
         contacts=contacts,
@@ -167,7 +184,7 @@ def _part(
         order_time=last[ordered],
         order_amount=np.round(amount[ordered], 2),
         payments=paid,
-        reviews=_reviews(folk, goods, state, trips, today.day, random),
+        reviews=_reviews(folk, goods, state, trips, comes, today.day, random),
     )
 
 
@@ -179,7 +196,7 @@ def _offers(
     today: Morning,
     trips: Visits,
     random: np.random.Generator,
-) -> tuple[Pages, Offers, Contacts]:
+) -> tuple[Pages, Offers]:
     visit, time = sessions.needs(trips)
     crook = trips.kind[visit] != HONEST
     again = (random.random(len(visit)) < sessions.REORDER_SHARE) & ~crook
@@ -194,19 +211,13 @@ def _offers(
     stolen = risk.loot(goods, today.live, today.tactic, int(crook.sum()), random)
     zeros = np.zeros(len(stolen), np.int64)
     taken = Offers(visit[crook], stolen, time[crook] + SECOND_US, zeros + sessions.FRAUD, zeros, zeros - 1)
-    contacts = ads.contacts(
-        params,
-        folk,
-        goods,
-        today.campaigns,
-        today.held_out,
-        state.spent,
-        trips,
-        state.last_order_day,
-        today.day,
-        random,
+    return shown, Offers.joined(
+        [
+            sessions.opened(folk, goods, trips, shown, state.memory_item, state.memory_day, today.day, random),
+            known,
+            taken,
+        ]
     )
-    return shown, Offers.joined([sessions.opened(folk, goods, trips, shown, random), known, taken]), contacts
 
 
 def _paid(
@@ -227,9 +238,15 @@ def _paid(
 
 
 def _reviews(
-    folk: People, goods: Catalogue, state: State, trips: Visits, day: int, random: np.random.Generator
+    folk: People,
+    goods: Catalogue,
+    state: State,
+    trips: Visits,
+    comes: np.ndarray,
+    day: int,
+    random: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    visit = np.flatnonzero(random.random(len(trips)) < REVIEW_SHARE)
+    visit = np.flatnonzero(comes & (random.random(len(trips)) < REVIEW_SHARE))
     slot = random.integers(0, MEMORY, len(visit))
     noise = random.normal(0, 0.9, len(visit))
     user = trips.user[visit]

@@ -59,6 +59,13 @@ def expected_response(log_ratio: np.ndarray, elasticity: np.ndarray) -> np.ndarr
     return factors @ SENSITIVITY_SHARE
 
 
+def response_slope(log_ratio: np.ndarray, elasticity: np.ndarray) -> np.ndarray:
+    """Derivative of expected_response by the log ratio."""
+    elasticity = np.asarray(elasticity, float)
+    factors = np.exp(-(elasticity * log_ratio)[..., None] * SENSITIVITY)
+    return -elasticity * (factors @ (SENSITIVITY_SHARE * SENSITIVITY))
+
+
 def context(
     log_ratio: np.ndarray,
     rival_log_ratio: np.ndarray,
@@ -91,6 +98,11 @@ def context(
 def probability(base: np.ndarray, factor: np.ndarray) -> np.ndarray:
     """Probability of taking an item that is looked at closely: `base` at reference prices, times all factors."""
     return np.minimum(base * factor, MOST)
+
+
+def units(extra: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Units of order lines, of products of which `extra` units are bought beside the first."""
+    return 1 + random.poisson(extra)
 
 
 def season(department: np.ndarray, day_of_year: float) -> np.ndarray:

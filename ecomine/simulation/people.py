@@ -5,7 +5,7 @@ gamma distributed over people; the active time is exponential. Source: Fader, Ha
 the easy way (2005).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ecomine.simulation import demand
 from ecomine.simulation.catalogue import TASTES, Catalogue
 from ecomine.simulation.randomness import stream
 
-FAVOURITES = 12
+FAVOURITES = 30
 """Categories that a person looks into by habit."""
 
 MEMORY = 32
@@ -102,6 +102,19 @@ def people(params: SimulationParams, goods: Catalogue) -> People:
         role=role,
         group=group,
     )
+
+
+def after_taste_change(params: SimulationParams, goods: Catalogue, folk: People) -> tuple[People, np.ndarray]:
+    """The same people with the tastes and habitual categories of later, and who has new ones.
+
+    From `params.taste_change_day` on; what people remember of earlier purchases stays with them.
+    """
+    random = stream(params.seed, "taste change")
+    changes = random.random(folk.users) < params.taste_change_share
+    new = random.normal(0, 1, folk.taste.shape).astype(np.float32)
+    taste = np.where(changes[:, None], new, folk.taste)
+    favourites = np.where(changes[:, None], _favourites(random, taste, goods), folk.favourites)
+    return replace(folk, taste=taste, favourites=favourites), changes
 
 
 def _households(random: np.random.Generator, users: int) -> tuple[np.ndarray, np.ndarray]:

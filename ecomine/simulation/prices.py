@@ -23,6 +23,9 @@ RIVALS = ("rival a", "rival b")
 RIVAL_PRICE_LEVEL = np.array([0.0, 0.03])
 """Mean log price of each rival against ours."""
 
+RIVALS_FOLLOW = 0.6
+"""How far a rival's price goes after ours in the end, in logs."""
+
 DISPLAYS = ("front of shop", "banner")
 MAILERS = ("front page", "inside page")
 SEASON_PULL = 2.0
@@ -93,5 +96,5 @@ def rivals_react(params: SimulationParams, rivals: np.ndarray, ours: np.ndarray,
     """Rivals' log prices a day later: now and then one looks at ours (log ratio, an entry an item) and follows."""
     random = stream(params.seed, "rivals", day)
     looks = random.random(rivals.shape) < 0.12
-    aim = 0.6 * ours + RIVAL_PRICE_LEVEL[:, None] + random.normal(0, 0.04, rivals.shape)
+    aim = RIVALS_FOLLOW * ours + RIVAL_PRICE_LEVEL[:, None] + random.normal(0, 0.04, rivals.shape)
     return np.where(looks, 0.4 * rivals + 0.6 * aim, rivals)

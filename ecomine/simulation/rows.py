@@ -44,6 +44,7 @@ def site_events(folk: People, part: Part, day: int, midnight: int, first_id: int
     trips, shown, offers, lines, log = part.trips, part.pages, part.offers, part.lines, EventLog()
     session = sessions_of(part, day)
     device, referrer = folk.device[trips.user], folk.referrer[trips.user]
+    referrer = np.where(trips.elsewhere, people.REFERRERS.index("ad"), referrer)
 
     def add(kind: int, visit: np.ndarray, time: np.ndarray, **more: np.ndarray) -> None:
         more.setdefault("referrer", referrer[visit])
@@ -122,7 +123,8 @@ def contacts(part: Part, day: int, midnight: int, served: np.ndarray, revenue: n
             "user_id": part.trips.user[seen.visit],
             "creative_id": seen.campaign * ads.CREATIVES + seen.creative,
             "event_timestamp": moments(midnight + seen.time),
-            "position": seen.place,
+            # Elsewhere on the web the shop is not told where its ad stands.
+            "position": nullable(seen.place, ~part.trips.elsewhere[seen.visit]),
             "propensity": seen.propensity,
             "cost": np.where(seen.shown, seen.rival_bid, 0.0),
             "treated": seen.shown,

@@ -17,7 +17,7 @@ from ecomine.simulation import day as days
 from ecomine.simulation import dirt, risk, rows, truth
 from ecomine.simulation.catalogue import Catalogue, catalogue
 from ecomine.simulation.day import Morning, Part
-from ecomine.simulation.people import HONEST, People, people, ties
+from ecomine.simulation.people import HONEST, People, after_taste_change, people, ties
 from ecomine.simulation.randomness import stream
 from ecomine.simulation.sessions import DAY_US
 from ecomine.simulation.state import State, first_state
@@ -35,11 +35,12 @@ CHARGE_BACK, DEFAULT = 0, 1
 
 @dataclasses.dataclass(frozen=True)
 class Shop:
-    """What does not change from day to day."""
+    """What does not change from day to day. `later` are the people once their tastes have changed, if ever."""
 
     params: SimulationParams
     goods: Catalogue
     folk: People
+    later: People | None
     ties: tuple[np.ndarray, np.ndarray, np.ndarray]
     queries: pa.Array
     epoch: int
@@ -49,7 +50,11 @@ class Shop:
         goods = catalogue(params)
         folk = people(params, goods)
         epoch = int((params.start - datetime(1970, 1, 1)).total_seconds()) * 1_000_000
-        return cls(params, goods, folk, ties(params, folk), pa.array(goods.leaf_name, pa.string()), epoch)
+        later = after_taste_change(params, goods, folk)[0] if params.taste_change_day else None
+        return cls(params, goods, folk, later, ties(params, folk), pa.array(goods.leaf_name, pa.string()), epoch)
+
+    def folk_of(self, day: int) -> People:
+        return self.later if self.later and day >= self.params.taste_change_day else self.folk
 
 
 def simulate(
@@ -66,6 +71,8 @@ def simulate(
     checkpoint = truth_folder / CHECKPOINT
     if done == 0:
         truth.write_constants(truth_folder, shop.goods, shop.folk)
+        if params.taste_change_day:
+            truth.write_taste_change(truth_folder, params, shop.goods, shop.folk)
     # A block that was left half way is simulated again from its first day.
     state = State.load(checkpoint) if done >= BLOCK_DAYS else first_state(params, shop.goods, shop.folk)
     while state.day < params.days:
@@ -79,6 +86,8 @@ def simulate(
         if last - first == BLOCK_DAYS:
             with replacing(checkpoint) as path:
                 state.save(path)
+        with replacing(truth_folder / "orders.parquet") as path:
+            truth.write_orders(path, shop.goods, state)
         _write_manifest(params, raw, last)
         say(f"day {last:,} of {params.days:,}: {events:,} events more")
     return params.days - done
@@ -96,11 +105,9 @@ def completed_days(params: SimulationParams, raw: Path) -> int:
         return 0
     there = json.loads(file.read_text())
     wanted = _settings(params)
-    differ = {
-        name: (there["settings"].get(name), value)
-        for name, value in wanted.items()
-        if there["settings"].get(name) != value
-    }
+    # A setting that is younger than the shop had the value that changes nothing.
+    kept = {**_settings(SimulationParams()), **there["settings"]}
+    differ = {name: (kept[name], value) for name, value in wanted.items() if kept[name] != value}
     if differ:
         told = ", ".join(f"{name} {old} there, {new} asked" for name, (old, new) in sorted(differ.items()))
         raise SettingsError(
@@ -122,7 +129,7 @@ def _write_manifest(params: SimulationParams, raw: Path, done: int) -> None:
 
 def simulate_day(shop: Shop, state: State, own: BlockWriter, hidden: BlockWriter) -> int:
     """One day into the writers of the shop and of the truth; returns the number of events."""
-    params, goods, folk = shop.params, shop.goods, shop.folk
+    params, goods, folk = shop.params, shop.goods, shop.folk_of(state.day)
     today = days.morning(params, goods, folk, state)
     midnight = shop.epoch + today.day * DAY_US
     before = None if today.day % 7 == 0 else state.stock.on_hand.copy()
@@ -158,6 +165,8 @@ def simulate_day(shop: Shop, state: State, own: BlockWriter, hidden: BlockWriter
             own.write("events", dirt.worded(found[0]))
             hidden.write("dirt", found[1])
             event_id += found[0].num_rows
+    state.organic += organic
+    state.exposure += np.where(today.live[:, None], today.market.expected_factor(goods), 0.0)
     hidden.write("demand", truth.demand_of_day(today, wanted, organic, sold))
     own.write("competitor_prices", rows.rival_prices(goods, state.rivals, today, midnight))
     counted = days.evening(params, goods, state, today, sold)

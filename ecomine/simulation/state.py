@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecomine.errors import SettingsError
 from ecomine.params import SimulationParams
 from ecomine.simulation.catalogue import Catalogue
 from ecomine.simulation.people import People, first_memory
@@ -24,8 +25,9 @@ class State:
     `memory_item` (people × places) is what people remember, `memory_day` when they last thought of it, `memory_bought`
     when they last bought it here (-1 for never), `memory_place` (people) where the next memory goes; `last_order_day`
     by person; `sales` the smoothed daily sales by item; `rivals` their log prices; `spent` the money of campaigns by
-    number; `reports` what is still to be told: payment, moment (microseconds since 1970) and 0 for a charge-back, 1
-    for a default; `late` events on their way.
+    number; `organic` (items × locations) the units that honest people wanted without ads on all days, and `exposure`
+    the sum of the days' factors of demand; `reports` what is still to be told: payment, moment (microseconds since
+    1970) and 0 for a charge-back, 1 for a default; `late` events on their way.
     """
 
     day: int
@@ -38,6 +40,8 @@ class State:
     sales: np.ndarray
     rivals: np.ndarray
     spent: dict[int, float]
+    organic: np.ndarray
+    exposure: np.ndarray
     reports: np.ndarray
     late: pa.Table | None
 
@@ -53,8 +57,15 @@ class State:
 
     @classmethod
     def load(cls, folder: Path) -> "State":
+        """The state that `save` wrote; raises SettingsError where an earlier version of the simulator did."""
         with np.load(folder / "state.npz", allow_pickle=False) as arrays:
             held = dict(arrays)
+        missing = {f.name for f in fields(cls)} - {"stock", "late"} - set(held)
+        if missing:
+            raise SettingsError(
+                f"{folder} was written by an earlier version of the simulator (without {', '.join(sorted(missing))}); "
+                "its shop cannot be continued. Choose another folder with --out, or replace it: --force."
+            )
         stock = Stock(*(held.pop(f"stock_{f.name}") for f in fields(Stock)))
         spent = {int(number): float(money) for number, money in held.pop("spent")}
         late = folder / "late.parquet"
@@ -83,6 +94,8 @@ def first_state(params: SimulationParams, goods: Catalogue, folk: People) -> Sta
         sales=units * goods.guess / goods.guess.sum(),
         rivals=first_rivals(params, goods),
         spent={},
+        organic=np.zeros((goods.items, params.locations), np.int64),
+        exposure=np.zeros((goods.items, params.locations)),
         reports=np.zeros((0, 3), np.int64),
         late=None,
     )

@@ -4,7 +4,7 @@ When on hand plus on order of an item falls to s, it is filled up to S. Both fol
 censor: the shop underestimates what it has not got.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,9 @@ LONGEST_LEAD = 20
 REVIEW_DAYS = 7
 SAFETY = 1.2
 """Standard deviations of demand over the lead time that s holds on top of its mean."""
+
+LATE_DAYS = 0.6
+"""How many days later than its lead time a delivery comes, on average."""
 
 SMOOTHING = 0.04
 """Weight of the newest day in the smoothed daily sales."""
@@ -86,14 +89,28 @@ def allocate(stock: Stock, item: np.ndarray, location: np.ndarray, time: np.ndar
 
 def reorder(params: SimulationParams, goods: Catalogue, stock: Stock, sold: np.ndarray, day: int) -> Stock:
     """The evening: smooth sales (items × locations), order what is short, delivered after a lead time that varies."""
-    rate = (1 - SMOOTHING) * stock.rate + SMOOTHING * sold
-    low, fill = levels(rate, goods.lead_days[:, None])
-    position = stock.on_hand + stock.on_order
+    rate = smoothed(stock.rate, sold)
     wanted = (goods.launch_day <= day + 14) & (day + goods.lead_days < goods.end_day)
-    units = np.where((position <= low) & wanted[:, None], np.ceil(fill - position), 0).astype(np.int64)
-    late = stream(params.seed, "lead times", day).poisson(0.6, units.shape)
-    lead = np.minimum(goods.lead_days[:, None] + late, LONGEST_LEAD)
+    units = np.where(wanted[:, None], short_of(stock, *levels(rate, goods.lead_days[:, None])), 0)
+    return ordered(params, goods.lead_days, replace(stock, rate=rate), units, day)
+
+
+def smoothed(rate: np.ndarray, sold: np.ndarray) -> np.ndarray:
+    """Smoothed daily sales after another day."""
+    return (1 - SMOOTHING) * rate + SMOOTHING * sold
+
+
+def short_of(stock: Stock, low: np.ndarray, fill: np.ndarray) -> np.ndarray:
+    """Units to order: up to `fill` where on hand plus on order is at most `low`, else none."""
+    position = stock.on_hand + stock.on_order
+    return np.where(position <= low, np.ceil(fill - position), 0).astype(np.int64)
+
+
+def ordered(params: SimulationParams, lead_days: np.ndarray, stock: Stock, units: np.ndarray, day: int) -> Stock:
+    """`units` (items × locations) ordered in the evening of `day` from suppliers, who are a little late at times."""
+    late = stream(params.seed, "lead times", day).poisson(LATE_DAYS, units.shape)
+    lead = np.minimum(lead_days[:, None] + late, LONGEST_LEAD)
     arriving = stock.arriving.copy()
     row, column = np.nonzero(units)
     np.add.at(arriving, (lead[row, column] - 1, row, column), units[row, column])
-    return Stock(stock.on_hand, arriving, rate)
+    return replace(stock, arriving=arriving)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecomine.params import SimulationParams
 from ecomine.simulation import demand, sessions
 from ecomine.simulation.catalogue import Catalogue
 from ecomine.simulation.people import HONEST, MEMORY, People
+from ecomine.simulation.prices import WeekPrices
 from ecomine.simulation.sessions import SECOND_US, Offers, Visits
 from ecomine.simulation.state import State
 from ecomine.simulation.stock import Stock, allocate
@@ -32,6 +34,23 @@ class Market:
         sensitivity = demand.SENSITIVITY[folk.segment[user]]
         own = demand.response(self.log_ratio[item, place], goods.elasticity[item], sensitivity)
         return own * np.exp(self.context[item, place]) * self.boost[item] * self.season[item]
+
+    def expected_factor(self, goods: Catalogue) -> np.ndarray:
+        """Factor of demand averaged over people, items × locations."""
+        own = demand.expected_response(self.log_ratio, goods.elasticity[:, None])
+        return own * np.exp(self.context) * (self.boost * self.season)[:, None]
+
+
+def market(
+    params: SimulationParams, goods: Catalogue, week: WeekPrices, rivals: np.ndarray, live: np.ndarray, day: int
+) -> Market:
+    """What a day asks and how much it is wanted, at the prices of `week` and rivals' log prices (rivals × items)."""
+    log_ratio = week.log_ratio(goods)
+    context = demand.context(
+        log_ratio, rivals.min(axis=0), goods.leaf, live, goods.cross, goods.complement, goods.complementary, goods.rival
+    )
+    season = demand.season(goods.item_department, sessions.day_of_year(params, day))
+    return Market(week.asked, week.price, log_ratio, context, week.boost(), season)
 
 
 @dataclass(frozen=True)
@@ -99,7 +118,7 @@ def checkout(
     row = row[first]
     visit, item = offers.visit[row], offers.item[row]
     extra = np.where(trips.kind[visit] == HONEST, goods.extra_units[item], fraud_units)
-    units = 1 + random.poisson(extra)
+    units = demand.units(extra, random)
     last = np.full(len(trips), 0, np.int64)
     np.maximum.at(last, offers.visit, offers.time)
     time = last[visit] + CHECKOUT_SECONDS * SECOND_US

@@ -1,8 +1,11 @@
 """The truth, for judges alone: a folder beside the raw tables that no source reads.
 
-Once: `people`, `items`, `law.json`. By day: `demand` (every live item at every location: price, what moved demand,
-what was wanted without stock-outs, what was sold), `payments` (what each was), `contacts` (every auction, and whether
-the advertised product would have been bought without and with the ad), `credit` and `dirt`.
+Once: `people`, `items`, `law.json`, and `taste_change` where there is one. After each block of days: `orders`, the best
+reorder points and order-up-to levels at every location as demand on all days taught them. By day: `demand` (every live
+item at every location: price, what moved demand, what was wanted without stock-outs, what was sold), `payments` (what
+each was), `contacts` (every auction, and whether the advertised product would have been bought without and with the
+ad; `brought` tells the visits that would not have been without it: such a contact's number is that of the session and
+of its order), `credit` and `dirt`.
 """
 
 from pathlib import Path
@@ -11,11 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecomine.params import SimulationParams
 from ecomine.simulation import ads, demand, people, risk, sessions
 from ecomine.simulation.catalogue import Catalogue
 from ecomine.simulation.day import Morning, Part
 from ecomine.simulation.people import People
 from ecomine.simulation.rows import sessions_of
+from ecomine.simulation.state import State
 from ecomine.simulation.write import nullable, text
 from ecomine.store import write_json
 
@@ -67,9 +72,44 @@ def write_constants(folder: Path, goods: Catalogue, folk: People) -> None:
         "checkout": sessions.CHECKOUT,
         "shown_to_recent": ads.SHOWN_TO_RECENT,
         "shown_to_others": ads.SHOWN_TO_OTHERS,
+        "elsewhere_share": ads.ELSEWHERE_SHARE,
+        "elsewhere_click": ads.ELSEWHERE_CLICK,
         "tactic_days": risk.TACTIC_DAYS,
     }
     write_json(folder / "law.json", law)
+
+
+def write_taste_change(folder: Path, params: SimulationParams, goods: Catalogue, folk: People) -> None:
+    """Who changes tastes on `params.taste_change_day`, and to which."""
+    later, changes = people.after_taste_change(params, goods, folk)
+    user = np.flatnonzero(changes)
+    tastes = {f"taste_{k}": later.taste[user, k] for k in range(later.taste.shape[1])}
+    day = np.full(len(user), params.taste_change_day, np.int32)
+    pq.write_table(pa.table({"user_id": user, "day": day, **tastes}), folder / "taste_change.parquet")
+
+
+def write_orders(file: Path, goods: Catalogue, state: State) -> None:
+    """The best orders of every item that was ever on sale, at every location: levels, costs, expected profit a day."""
+    from ecomine.simulation import oracle
+
+    item, location = np.nonzero(state.exposure > 0)
+    units = state.organic[item, location] / state.exposure[item, location]
+    margin = goods.reference_price[item] - goods.cost[item]
+    holding = oracle.HOLDING_SHARE * goods.cost[item]
+    best = oracle.best_orders(units, goods.extra_units[item], goods.lead_days[item], margin, holding)
+    orders = {
+        "item_id": item,
+        "location_id": location,
+        "units_per_day": units,
+        "lead_days": goods.lead_days[item],
+        "margin": margin,
+        "holding_cost": holding,
+        "order_cost": np.full(len(item), oracle.ORDER_COST),
+        "reorder_point": best.reorder_point.astype(np.int64),
+        "order_up_to": best.order_up_to.astype(np.int64),
+        "value_per_day": best.value,
+    }
+    pq.write_table(pa.table(orders), file)
 
 
 def demand_of_day(today: Morning, wanted: np.ndarray, organic: np.ndarray, sold: np.ndarray) -> pa.Table:
@@ -117,6 +157,8 @@ def contacts(part: Part, day: int) -> pa.Table:
             "campaign_id": seen.campaign,
             "user_id": part.trips.user[seen.visit],
             "item_id": seen.item,
+            "elsewhere": part.trips.elsewhere[seen.visit],
+            "brought": part.trips.elsewhere[seen.visit] & seen.shown & seen.click,
             "bid": seen.bid,
             "rival_bid": seen.rival_bid,
             "won": seen.won,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ecomine.simulation.rows import VISITS_PER_DAY
 from ecomine.tables import TABLES
 from tests.simulation.conftest import Made
 
@@ -50,6 +51,24 @@ def test_every_canonical_table_is_there(clean_shop: Made) -> None:
             """SELECT * FROM (SELECT impression_id FROM ad_impressions WHERE clicked) AS clicks
             FULL JOIN (SELECT session_id FROM events WHERE referrer = 'ad' AND event_type = 'view') AS views
                 ON impression_id = session_id WHERE impression_id IS NULL OR session_id IS NULL""",
+        ),
+        (
+            "visits of who clicked elsewhere that do not begin with the advertised product, or that came anyhow",
+            """SELECT impression_id FROM truth_contacts AS law
+            LEFT JOIN (SELECT session_id, arg_min(item_id, event_timestamp) AS item_id,
+                arg_min(referrer, event_timestamp) AS referrer
+                FROM events WHERE event_type <> 'review' GROUP BY session_id) AS came
+                ON came.session_id = CAST(impression_id AS VARCHAR)
+            WHERE elsewhere AND (brought <> (came.session_id IS NOT NULL)
+                OR brought AND (came.item_id <> CAST(law.item_id AS VARCHAR) OR referrer <> 'ad'))""",
+        ),
+        (
+            "ads elsewhere for people who visit by themselves that day",
+            f"""SELECT * FROM truth_contacts AS law JOIN (
+                SELECT user_id, CAST(session_id AS BIGINT) AS session FROM events WHERE event_type <> 'review') AS came
+                ON came.user_id = CAST(law.user_id AS VARCHAR)
+                AND session // {VISITS_PER_DAY} = impression_id // {VISITS_PER_DAY}
+            WHERE elsewhere AND session <> impression_id""",
         ),
         (
             "ads that cost more than their campaign's budget",

@@ -75,15 +75,15 @@ def conditional_poisson(units: np.ndarray, price: np.ndarray) -> tuple[float, fl
 
 
 def test_the_uplift_against_those_held_back_equals_the_truth(clean_shop: Made) -> None:
-    """Inverse propensities on what the shop sees, against both outcomes of every contact; by kind of campaign."""
+    """Inverse propensities on what the shop sees, against both outcomes of every contact; by kind and place."""
     frame = clean_shop.connection.sql(
-        """SELECT ads.treated, ads.converted, ads.propensity, campaigns.kind,
+        """SELECT ads.treated, ads.converted, ads.propensity, campaigns.kind, law.elsewhere,
             CAST(law.with_ad AS INTEGER) - CAST(law.without_ad AS INTEGER) AS uplift
         FROM ad_impressions AS ads JOIN campaigns USING (campaign_id)
         JOIN truth_contacts AS law ON ads.impression_id = CAST(law.impression_id AS VARCHAR)
         ORDER BY ads.impression_id"""
     ).df()
-    for _, rows in frame.groupby("kind"):
+    for _, rows in frame.groupby(["kind", "elsewhere"]):
         treated, chance = rows["treated"].to_numpy(), rows["propensity"].to_numpy()
         one = rows["converted"].to_numpy() * np.where(treated, 1 / chance, -1 / (1 - chance))
         error = one.std() / np.sqrt(len(one))
@@ -92,6 +92,27 @@ def test_the_uplift_against_those_held_back_equals_the_truth(clean_shop: Made) -
     shares = frame.groupby("propensity")["treated"].agg(["mean", "count"]).reset_index()
     spread = np.sqrt(shares["propensity"] * (1 - shares["propensity"]) / shares["count"])
     assert (abs(shares["mean"] - shares["propensity"]) < 4 * spread).all()
+
+
+def test_ads_elsewhere_bring_visits_that_would_not_have_been(clean_shop: Made) -> None:
+    """Nobody who was held back orders in such a visit; who was brought buys more than what was advertised."""
+    frame = clean_shop.connection.sql(
+        """SELECT ads.treated, ads.propensity, law.brought, money IS NOT NULL AS ordered, coalesce(money, 0) AS money
+        FROM ad_impressions AS ads JOIN truth_contacts AS law ON ads.impression_id = CAST(law.impression_id AS VARCHAR)
+        LEFT JOIN (SELECT order_id, sum(quantity * unit_price) AS money FROM order_lines GROUP BY order_id) AS bought
+            ON order_id = ads.impression_id
+        WHERE elsewhere ORDER BY ads.impression_id"""
+    ).df()
+    assert frame["brought"].sum() > 100
+    assert not (frame["ordered"] & ~frame["brought"]).any() and not (frame["brought"] & ~frame["treated"]).any()
+    assert frame.loc[frame["ordered"], "money"].mean() > 3
+    # People differ in what an ad does to them, and coupons work on others than displays do.
+    law = oracle.read(clean_shop.truth, "contacts")
+    law = law[law["elsewhere"]].merge(oracle.read(clean_shop.truth, "people")[["user_id", "sensitivity"]], on="user_id")
+    chance = law["click_chance"] * law["take_chance"]
+    assert chance.std() > 0.3 * chance.mean()
+    by_kind = chance.groupby([law["campaign_id"] % 2, law["sensitivity"] > 1]).mean()
+    assert by_kind[1, True] / by_kind[1, False] > 1.2 * by_kind[0, True] / by_kind[0, False]
 
 
 def test_fraud_is_told_late_and_not_always(clean_shop: Made) -> None:
@@ -149,6 +170,22 @@ def test_demand_at_reference_prices_is_found_again(clean_shop: Made) -> None:
     units = base.groupby("item_id")["units"].sum().reindex(items["item_id"], fill_value=0).to_numpy()
     best = oracle.expected_profit(oracle.optimal_price(*law), *law, units).sum()
     assert best > oracle.expected_profit(law[0], *law, units).sum() > 0.8 * best
+
+
+def test_the_best_orders_are_those_of_the_true_demand(clean_shop: Made) -> None:
+    """A row for every item and location on sale, at the demand that the truth's days teach; worth more than others."""
+    orders = oracle.read(clean_shop.truth, "orders")
+    base = oracle.base_demand(clean_shop.truth)
+    both = orders.merge(base, on=["item_id", "location_id"], how="outer", indicator=True)
+    assert (both["_merge"] == "both").all()
+    assert both["units_per_day"].to_numpy() == pytest.approx(both["units"].to_numpy())
+    kept = orders["reorder_point"] >= 0
+    assert kept.mean() > 0.9
+    assert (orders["order_up_to"] > orders["reorder_point"]).all()
+    assert (orders.loc[kept, "value_per_day"] > 0).all() and (orders.loc[~kept, "order_up_to"] == 0).all()
+    # The most that could be earned is the margin of all demand.
+    assert (orders["value_per_day"] <= orders["margin"] * orders["units_per_day"]).all()
+    assert orders["value_per_day"].sum() > 0.8 * (orders["margin"] * orders["units_per_day"]).sum()
 
 
 def test_who_knows_the_fraud_refuses_the_dearest_first() -> None:
