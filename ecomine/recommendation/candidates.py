@@ -9,7 +9,7 @@ import pandas as pd
 from ecomine.errors import SettingsError
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import Purchases, codes
-from ecomine.recommendation.retrievers import RETRIEVERS, CoPurchase, PersonalRepeat, Retriever
+from ecomine.recommendation.retrievers import RETRIEVERS, Clicks, CoPurchase, PersonalRepeat, Retriever
 from ecomine.store import write_frame
 
 NEEDED = ("personal", "copurchase", "popularity")
@@ -54,6 +54,12 @@ class CandidateFinder:
         retriever = self.retrievers["copurchase"]
         assert isinstance(retriever, CoPurchase)
         return retriever
+
+    def opened(self, user_ids: pd.Series, item_ids: pd.Series) -> np.ndarray:
+        """Whether each user has opened each item from a page, as far as the retriever `clicks` knows."""
+        clicks = self.retrievers["clicks"]
+        assert isinstance(clicks, Clicks)
+        return clicks.opened(codes(self.users, user_ids), codes(self.items, item_ids))
 
     def fit(self, purchases: Purchases) -> "CandidateFinder":
         """Learns from all lines of `purchases`."""

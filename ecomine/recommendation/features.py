@@ -30,7 +30,7 @@ def label(inputs: Inputs) -> Rows:
     """
     params: RecommendationParams = inputs.params
     lines = inputs.tables["order_lines"]
-    purchases = Purchases.of(lines, inputs.as_of, inputs.tables.get("items"))
+    purchases = Purchases.of(lines, inputs.as_of, inputs.tables.get("items"), inputs.tables.get("events"))
     split = splits.cutoffs(inputs.as_of, params.horizon_days, params.train_periods, earliest=purchases.earliest())
     train = [
         thin_out(rows, params.negatives_kept, inputs.seed)

@@ -60,7 +60,10 @@ class Recommender:
         `events` what visits went on to. Raises like `fit_ranker`.
         """
         self.fit_ranker(rows)
-        purchases = Purchases.of(order_lines, as_of, items)
+        shown = events if isinstance(order_lines, duckdb.DuckDBPyRelation) else None
+        purchases = Purchases.of(
+            order_lines, as_of, items, shown if isinstance(shown, duckdb.DuckDBPyRelation) else None
+        )
         self.finder.fit(purchases)
         self.assortment.fit(purchases, order_lines, items, stock)
         self.situations.fit(purchases, self.finder, events)

@@ -26,10 +26,12 @@ class RecommendationParams:
     exploration_share: float = setting(0.05, "share of places that explore", at_least=0, at_most=0.5)
     exploration_pool: int = setting(40, "next best products of which explored ones are drawn", at_least=1)
     retrievers: list[str] = setting(
-        ["personal", "copurchase", "popularity", "new_items"],
+        ["personal", "copurchase", "popularity", "new_items", "clicks"],
         "sources of candidates; the first three stay; also rhythm, rules, coview, item_knn, user_knn, svd, als, ease",
     )
     new_items_candidates: int = setting(10, "candidates a customer from what has just come on sale", at_least=0)
+    clicks_candidates: int = setting(30, "candidates a customer from what they opened when it was shown", at_least=0)
+    clicks_half_life_days: float = setting(30.0, "days after which a click counts half", at_least=0.1)
     new_days: float = setting(30.0, "days after its launch in which a product is new", at_least=1)
     personal_candidates: int = setting(120, "candidates a customer from what they bought before", at_least=1)
     copurchase_candidates: int = setting(50, "candidates a customer from what goes with it", at_least=0)

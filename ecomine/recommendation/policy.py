@@ -106,6 +106,9 @@ def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
     cause = finder.copurchase.because(users, codes(finder.items, lists["item_id"].iloc[related]))
     known = cause >= 0
     texts[related[known]] = "often bought with " + model.assortment.titles[cause[known]].astype(object)
+    if "clicks_rank" in lists:
+        opened = model.finder.opened(lists["user_id"], lists["item_id"])
+        texts[np.flatnonzero((orders == 0) & opened)] = "looked at, not bought yet"
     if "new_items_score" in lists:
         fresh = np.flatnonzero((orders == 0) & (lists["new_items_score"].to_numpy(float) > 0))
         texts[fresh] = "new, and of the kind that is bought here"

@@ -13,6 +13,8 @@ COLUMNS = ("order_id", "user_id", "item_id", "event_timestamp")
 ATTRIBUTES = ("category", "brand", "title")
 DAY_US = 86_400_000_000
 _TABLE = "recommendation_purchases"
+_CODES = "recommendation_codes"
+_SHOWN = "recommendation_impressions"
 
 
 def day_number(moment: datetime | pd.Timestamp) -> float:
@@ -28,6 +30,8 @@ class Purchases:
     the columns user, item (codes), order_id and day (days since 1970). It lives as long as its connection.
     `attributes` says what is known of products, sold or not: item_id, category, brand, title and launch (day since
     1970); None where nothing is. Products launched up to `at` have a code even if nobody has bought them yet.
+    `shown` is a relation of impressions with user and item codes, position, propensity (1 where none was logged),
+    clicked (0 or 1: the visit opened the product) and day; None where the shop records none.
     """
 
     users: np.ndarray
@@ -35,6 +39,7 @@ class Purchases:
     lines: duckdb.DuckDBPyRelation
     at: datetime
     attributes: pd.DataFrame | None = None
+    shown: duckdb.DuckDBPyRelation | None = None
 
     @classmethod
     def of(
@@ -42,8 +47,10 @@ class Purchases:
         order_lines: duckdb.DuckDBPyRelation | pd.DataFrame,
         at: datetime | None = None,
         items: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
+        events: duckdb.DuckDBPyRelation | None = None,
     ) -> "Purchases":
-        """Codes the lines of a relation or a DataFrame up to `at` (default: its newest line); `items` adds attributes.
+        """Codes the lines of a relation or a DataFrame up to `at` (default: its newest line); `items` adds attributes,
+        `events`, a relation of the same connection, impressions.
 
         Raises FeatureError for a missing column and NotEnoughDataError where no line is left.
         """
@@ -66,25 +73,30 @@ class Purchases:
             )
         attributes = _attributes(items)
         new = _launched(attributes, at)
+        for name, more in (("user", ""), ("item", f"UNION SELECT unnest({_sql_list(new)})")):
+            seen.query(
+                "lines",
+                f"""CREATE OR REPLACE TEMP TABLE {_CODES}_{name}s AS
+                SELECT {name}_id, row_number() OVER (ORDER BY {name}_id) - 1 AS code
+                FROM (SELECT DISTINCT {name}_id FROM lines {more})""",
+            )
         seen.query(
             "lines",
             f"""CREATE OR REPLACE TEMP TABLE {_TABLE} AS
-            WITH users AS (SELECT user_id, row_number() OVER (ORDER BY user_id) - 1 AS code
-                           FROM (SELECT DISTINCT user_id FROM lines)),
-            items AS (SELECT item_id, row_number() OVER (ORDER BY item_id) - 1 AS code
-                      FROM (SELECT DISTINCT item_id FROM lines UNION SELECT unnest({_sql_list(new)})))
             SELECT users.code::INTEGER AS user, items.code::INTEGER AS item, order_id,
                    epoch_us(event_timestamp) / {DAY_US} AS day
-            FROM lines JOIN users USING (user_id) JOIN items USING (item_id)""",
+            FROM lines JOIN {_CODES}_users AS users USING (user_id) JOIN {_CODES}_items AS items USING (item_id)""",
         )
         sold = seen.project("item_id").distinct().fetchnumpy()["item_id"]
         known = np.unique(np.concatenate([np.asarray(sold, object), np.array(new, object)]))
         lines = seen.query("lines", f"SELECT * FROM {_TABLE}")
-        return cls(np.asarray(users, object), known, lines, at, attributes)
+        shown = None if events is None else _impressions(events, at)
+        return cls(np.asarray(users, object), known, lines, at, attributes, shown)
 
     def until(self, at: datetime) -> "Purchases":
         """The part known at an earlier moment, with the same codes."""
-        return replace(self, lines=self.lines.filter(f"day <= {day_number(at)!r}"), at=at)
+        shown = None if self.shown is None else self.shown.filter(f"day <= {day_number(at)!r}")
+        return replace(self, lines=self.lines.filter(f"day <= {day_number(at)!r}"), at=at, shown=shown)
 
     def earliest(self) -> datetime:
         """The moment of the first line."""
@@ -94,6 +106,27 @@ class Purchases:
     def query(self, sql: str) -> dict[str, np.ndarray]:
         """Columns of a query over the table `lines`."""
         return {name: np.asarray(column) for name, column in self.lines.query("lines", sql).fetchnumpy().items()}
+
+
+def _impressions(events: duckdb.DuckDBPyRelation, at: datetime) -> duckdb.DuckDBPyRelation | None:
+    """Impressions up to `at` of known users and items; what became of one is known from the moment of the view on."""
+    if {"session_id", "item_id", "event_type", "event_timestamp", "position"} - set(events.columns):
+        return None
+    propensity = "coalesce(propensity, 1)" if "propensity" in events.columns else "1"
+    events.query(
+        "events",
+        f"""CREATE OR REPLACE TEMP TABLE {_SHOWN} AS
+        WITH seen AS (SELECT * FROM events WHERE event_timestamp <= TIMESTAMP '{at}'),
+        views AS (SELECT session_id, item_id, min(event_timestamp) AS opened FROM seen
+            WHERE event_type = 'view' GROUP BY session_id, item_id)
+        SELECT users.code::INTEGER AS "user", items.code::INTEGER AS item, position::INTEGER AS position,
+            ({propensity})::DOUBLE AS propensity, (opened IS NOT NULL)::INTEGER AS clicked,
+            epoch_us(coalesce(opened, event_timestamp)) / {DAY_US} AS day
+        FROM seen JOIN {_CODES}_users AS users USING (user_id) JOIN {_CODES}_items AS items USING (item_id)
+        LEFT JOIN views USING (session_id, item_id)
+        WHERE event_type = 'impression' AND position > 0 AND ({propensity}) > 0""",
+    )
+    return events.query("events", f"SELECT * FROM {_SHOWN}")
 
 
 def _attributes(items: duckdb.DuckDBPyRelation | pd.DataFrame | None) -> pd.DataFrame | None:

@@ -13,7 +13,7 @@ from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import top
 
-OPTIONAL = ("new_items", "rhythm", "rules", "item_knn")
+OPTIONAL = ("new_items", "clicks", "rhythm", "rules", "item_knn")
 """Retrievers that a search may add to the three that must be there; the others cost more than a daily run has."""
 
 

@@ -160,7 +160,7 @@ def _ranked(found: pd.DataFrame, k: int) -> pd.DataFrame:
 
 
 def _visits(events: duckdb.DuckDBPyRelation | pd.DataFrame, purchases: Purchases, since: float) -> pd.DataFrame | None:
-    """Products opened, put in the cart or bought in each of the newest visits, in order; once where met twice running."""
+    """Products opened, put in the cart or bought in each of the newest visits, in order, once where twice running."""
     if {"session_id", "item_id", "event_type", "event_timestamp"} - set(events.columns):
         return None
     relation = duckdb.connect().from_df(events) if isinstance(events, pd.DataFrame) else events

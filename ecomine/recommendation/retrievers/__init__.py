@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.retrievers.base import Retriever, Scorer
+from ecomine.recommendation.retrievers.clicks import Clicks
 from ecomine.recommendation.retrievers.content import Content
 from ecomine.recommendation.retrievers.copurchase import CoPurchase
 from ecomine.recommendation.retrievers.coview import CoView
@@ -29,6 +30,7 @@ __all__ = [
     "RETRIEVERS",
     "SVD",
     "AssociationRules",
+    "Clicks",
     "CoPurchase",
     "CoView",
     "Content",
@@ -70,6 +72,7 @@ RETRIEVERS: dict[str, Callable[[RecommendationParams, PersonalRepeat], Retriever
     ),
     "popularity": lambda params, personal: Popularity(params.popularity_half_life_days),
     "new_items": lambda params, personal: NewItems(personal, params.new_days),
+    "clicks": lambda params, personal: Clicks(params.clicks_half_life_days),
     "rhythm": lambda params, personal: PersonalRhythm(),
     "rules": lambda params, personal: AssociationRules(half_life=5.0, min_count=params.min_support),
     "coview": lambda params, personal: CoView(half_life=5.0, half_life_days=params.copurchase_half_life_days),
