@@ -19,7 +19,7 @@ from ecomine.recommendation.candidates import CandidateFinder
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import ATTRIBUTES, Purchases, codes, day_number
 from ecomine.recommendation.retrievers import AssociationRules, Content, blocks
-from ecomine.recommendation.sessions import SessionRecommender
+from ecomine.recommendation.sessions import SessionParams, SessionRecommender
 from ecomine.store import write_frame
 from ecomine.tables import CATEGORY_SEPARATOR
 
@@ -34,8 +34,19 @@ CONTENT, TOGETHER = 1.0, 1.0
 LEAST_VISITS = 200
 """Visits of two products or more below which visits are answered like baskets."""
 
-MOST_VISITS = 500_000
+MOST_VISITS = 50_000
 """Newest visits learned from."""
+
+VISITS = SessionParams(
+    ranker_prefixes=6000,
+    trees=100,
+    max_depth=5,
+    neighbours=100,
+    sessions_an_item=200,
+    recent_events=10,
+    vector_size=32,
+)
+"""Settings that a daily run has the time for and a page that waits has the patience for."""
 
 
 class Situations:
@@ -186,6 +197,6 @@ def _learned(visits: pd.DataFrame | None, seed: int) -> SessionRecommender | Non
     if visits is None or visits["session_id"].nunique() < LEAST_VISITS:
         return None
     try:
-        return SessionRecommender(seed=seed).fit(visits)
+        return SessionRecommender(VISITS, seed).fit(visits)
     except NotEnoughDataError:
         return None
