@@ -1,5 +1,7 @@
 """What every source of candidates can do, and what those have in common that score whole blocks of users."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -12,6 +14,8 @@ from ecomine.recommendation.interactions import Interactions
 from ecomine.recommendation.purchases import Purchases, codes
 from ecomine.recommendation.retrievers import blocks
 from ecomine.recommendation.retrievers.blocks import Block, Pairs
+
+Opinion = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _BLOCK = 1024
 """Users scored at a time, which bounds the memory."""
@@ -58,6 +62,15 @@ class Scorer:
 
     def scores(self, users: np.ndarray) -> Block:
         raise NotImplementedError
+
+    def consult(self, users: np.ndarray, k: int, seen: sparse.csr_matrix | None) -> tuple[Pairs, Opinion]:
+        """The best k of each user without what `seen` (a row each) holds, and a function that scores places.
+
+        The function takes positions in `users` and item codes.
+        """
+        block = self.scores(users)
+        row, item, _ = blocks.best(block if seen is None else blocks.without(block, seen), k)
+        return (row, item), partial(blocks.pick, block)
 
     def candidates(self, users: np.ndarray, k: int) -> Pairs:
         """Positions in `users` and item codes of each user's best k, best first."""
