@@ -205,7 +205,7 @@ def hold_out(
     `how` is "last": each user's basket `fold` + 1 from the end, what is left is what came before it; "time": the window
     `fold` + 1 from the end of all, `size` days long, what is left is what came before it; "random": a seeded share
     `size` of each user's interactions, other ones for each fold, what is left is all others. Users of whom nothing
-    would be left have nothing held out by "last" and "random". Raises SettingsError for another word.
+    would be left keep everything with "last" and "random". Raises SettingsError for another word.
     """
     user, everybody = interactions.user, len(interactions.users)
     if how == "time":
@@ -226,5 +226,6 @@ def hold_out(
         kept = ~out
     else:
         raise SettingsError(f"`holdout` is {how!r}; expected last, time or random.")
-    out &= (np.bincount(user[kept], minlength=everybody) > 0)[user]
+    left = (np.bincount(user[kept], minlength=everybody) > 0)[user]
+    out, kept = out & left, kept | ~left
     return interactions.where(kept), interactions.where(out)

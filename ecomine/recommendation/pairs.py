@@ -1,6 +1,7 @@
 """Pairs of user and item to rank, on plain interactions: what the retrievers find, with what is known about each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from ecomine.recommendation.candidates import rank_within
 from ecomine.recommendation.interactions import Interactions
 from ecomine.recommendation.retrievers import Scorer, blocks
+from ecomine.store import write_frame
 
 _CELLS = 4_000_000
 """Users × items looked at together, which bounds the memory."""
@@ -31,8 +33,6 @@ class PairFinder:
         for retriever in self.retrievers.values():
             retriever.fit(interactions)
         self.users, self.items = interactions.users, interactions.items
-        self.seen = interactions.binary
-        self.seen.sort_indices()
         self._hold(counts_of_users(interactions), counts_of_items(interactions), habits(interactions))
         return self
 
@@ -40,8 +40,31 @@ class PairFinder:
         self.of_user, self.of_item, self.of_pair = of_user, of_item, of_pair
         self._user = of_user.to_numpy(np.float32)
         self._item = of_item.to_numpy(np.float32)
-        self._keys = blocks.key(of_pair["user"].to_numpy(), of_pair["item"].to_numpy(), max(len(self.items), 1))
+        user, item, shape = of_pair["user"].to_numpy(), of_pair["item"].to_numpy(), (len(self.users), len(self.items))
+        self.seen = blocks.matrix(user, item, np.ones(len(of_pair)), shape)
+        self._keys = blocks.key(user, item, max(len(self.items), 1))
         self._pair = of_pair.drop(columns=["user", "item"]).to_numpy(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Parquet tables, and a file a retriever."""
+        tables = {"of_user": self.of_user, "of_item": self.of_item, "of_pair": self.of_pair}
+        tables |= {"users": pd.DataFrame({"user_id": self.users}), "items": pd.DataFrame({"item_id": self.items})}
+        for name, table in tables.items():
+            write_frame(folder / f"{name}.parquet", table)
+        for number, retriever in enumerate(self.retrievers.values()):
+            retriever.save(folder / f"retriever_{number}{retriever.suffix}")
+
+    def load(self, folder: Path) -> "PairFinder":
+        """The inverse of `save`, for the same retrievers."""
+        self.users = pd.read_parquet(folder / "users.parquet")["user_id"].to_numpy()
+        self.items = pd.read_parquet(folder / "items.parquet")["item_id"].to_numpy()
+        for number, retriever in enumerate(self.retrievers.values()):
+            path = folder / f"retriever_{number}{retriever.suffix}"
+            retriever.load(path, len(self.users), len(self.items))
+        self._hold(*(pd.read_parquet(folder / f"{name}.parquet") for name in ("of_user", "of_item", "of_pair")))
+        for retriever in self.retrievers.values():
+            retriever.users, retriever.items, retriever.seen = self.users, self.items, self.seen
+        return self
 
     def block(self) -> int:
         """Users to ask for at a time."""
@@ -61,7 +84,6 @@ class PairFinder:
         found = found[np.diff(found, prepend=-1) > 0]
         row, item = found // width, found % width
         columns: dict[str, np.ndarray] = {}
-        agreed, nearness = np.zeros(len(row)), np.zeros(len(row))
         start = np.flatnonzero(np.diff(row, prepend=-1))
         size = np.diff(start, append=len(row))
         for name, (_, opinion) in asked.items():
@@ -71,9 +93,7 @@ class PairFinder:
             columns[f"{name}_score"] = score
             columns[f"{name}_share"] = score / np.maximum(top, 1e-12)
             columns[f"{name}_rank"] = rank
-            agreed += rank <= _AGREED
-            nearness += np.where(score > 0, 1.0 / (np.nan_to_num(rank, nan=np.inf) + 5.0), 0.0)
-        columns |= {"agreed": agreed, "nearness": nearness}
+        columns |= agreement([columns[f"{name}_rank"] for name in asked], len(row))
         known = users[row] >= 0
         of_user = np.where(known[:, None], self._user[np.maximum(users[row], 0)], np.nan)
         columns |= {f"user_{name}": of_user[:, place] for place, name in enumerate(self.of_user.columns)}
@@ -91,6 +111,15 @@ class PairFinder:
         values = np.where(met[:, None], self._pair[place], np.nan)
         names = [name for name in self.of_pair.columns if name not in ("user", "item")]
         return {f"pair_{name}": values[:, place] for place, name in enumerate(names)}
+
+
+def agreement(ranks: Sequence[np.ndarray], rows: int) -> dict[str, np.ndarray]:
+    """How many retrievers name each of the rows among their best ten, and the sum of 1 / (rank + 5) over them."""
+    agreed, nearness = np.zeros(rows), np.zeros(rows)
+    for rank in ranks:
+        agreed += rank <= _AGREED
+        nearness += np.nan_to_num(1.0 / (rank + 5.0))
+    return {"agreed": agreed, "nearness": nearness}
 
 
 def counts_of_items(interactions: Interactions) -> pd.DataFrame:

@@ -1,8 +1,11 @@
 """A recommender for any table of users and items: retrievers find candidates, a learned ranker orders them."""
 
 import copy
+import dataclasses
+import json
 from collections.abc import Mapping
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,7 @@ from ecomine.recommendation.rankers import LinearRanker, Lists, Ranker, XGBoostR
 from ecomine.recommendation.retrievers import (
     ALS,
     EASE,
+    KINDS,
     SVD,
     AssociationRules,
     Content,
@@ -28,18 +32,25 @@ from ecomine.recommendation.retrievers import (
     Scorer,
     UserKNN,
 )
+from ecomine.store import write_json
 
 RANKING = RecommendationParams(
     max_rounds=400,
-    patience=30,
+    patience=25,
     learning_rate=0.08,
-    max_depth=6,
-    min_child_weight=5.0,
+    max_depth=5,
+    min_child_weight=2.0,
     subsample=0.8,
     colsample=0.5,
-    pairs=4,
+    pairs=1,
 )
 """How the trees are grown where nothing else is said."""
+
+SETTINGS = (
+    *("retrievers", "candidates", "repeat", "holdout", "size", "folds"),
+    *("model", "objective", "ranking", "rows", "seed", "threads"),
+)
+"""Arguments of `TwoStageRecommender`, each an attribute of the same name."""
 
 _VALIDATION = 0.15
 """Share of the users whose lists tell when to stop."""
@@ -77,7 +88,7 @@ class TwoStageRecommender:
         self.retrievers, self.candidates, self.repeat = retrievers, candidates, repeat
         self.holdout, self.size, self.folds = holdout, size, folds
         self.model, self.objective, self.ranking = model, objective, ranking
-        self.most_rows, self.seed, self.threads = rows, seed, threads
+        self.rows, self.seed, self.threads = rows, seed, threads
 
     def fit(
         self, interactions: pd.DataFrame | Interactions, items: pd.DataFrame | None = None
@@ -92,8 +103,7 @@ class TwoStageRecommender:
 
     def training(self, data: Interactions) -> tuple[pd.DataFrame, Lists]:
         """Rows for the ranker: each fold's candidates, thinned out to the most rows wanted, with labels and lists."""
-        how = self.holdout or ("time" if data.clock else "last" if data.ordered else "random")
-        size = self.size or (max(float(data.day.max(initial=0.0)) * 0.08, 1.0) if how == "time" else 0.1)
+        how, size = self.cut(data)
         found = [self._fold(data, how, size, fold) for fold in range(self.folds)]
         frames = [frame for frame, _, _ in found]
         label = np.concatenate([label for _, label, _ in found])
@@ -110,18 +120,24 @@ class TwoStageRecommender:
         validating = random.random(len(data.users)) < _VALIDATION
         return pd.concat(frames, ignore_index=True), Lists(label, np.cumsum(begins) - 1, validating[user])
 
+    def cut(self, data: Interactions) -> tuple[str, float]:
+        """How `data` is cut, and how large a piece: see `hold_out`."""
+        how = self.holdout or ("time" if data.clock else "last" if data.ordered else "random")
+        return how, self.size or (max(float(data.day.max(initial=0.0)) * 0.08, 1.0) if how == "time" else 0.1)
+
     def _fold(
         self, data: Interactions, how: str, size: float, fold: int
     ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         known, future = hold_out(data, how, fold, self.seed, size)
-        finder = self._finder(known).fit(known)
+        finder = self.finder_of(known).fit(known)
         width = len(data.items)
         truth = np.unique(future.user * width + future.item)
         users = np.unique(future.user)
         random = np.random.default_rng([self.seed, fold])
-        quota = self.most_rows / self.folds / max(len(users), 1)
+        quota = self.rows / self.folds / max(len(users), 1)
         parts, step = [], finder.block()
-        for start in range(0, len(users), step):
+        # At least one part, be it empty: it has the columns.
+        for start in range(0, max(len(users), 1), step):
             row, item, frame = finder.rows(users[start : start + step])
             hit = np.isin(users[start + row] * width + item, truth)
             told = (np.bincount(row, hit, minlength=step) > 0)[row]
@@ -137,15 +153,25 @@ class TwoStageRecommender:
 
     def learn(self, data: Interactions, frame: pd.DataFrame, lists: Lists) -> Self:
         """The second half of `fit`: the ranker from training rows, the retrievers from everything."""
-        self.ranker = self._ranker().fit(frame, lists, self.threads, self.seed)
-        self.finder = self._finder(data).fit(data)
+        self.ranker = self.new_ranker().fit(frame, lists, self.threads, self.seed)
+        self.finder = self.finder_of(data).fit(data)
         return self
 
-    def _ranker(self) -> Ranker:
+    def rank_with(self, other: "TwoStageRecommender", frame: pd.DataFrame, lists: Lists) -> Self:
+        """A ranker of this one's own on the fitted retrievers of `other`: to compare rankers on the same candidates."""
+        self.ranker = self.new_ranker().fit(frame, lists, self.threads, self.seed)
+        self.finder = other.finder
+        return self
+
+    def new_ranker(self) -> Ranker:
         return LinearRanker(self.ranking) if self.model == "linear" else XGBoostRanker(self.ranking, self.objective)
 
-    def _finder(self, data: Interactions) -> PairFinder:
-        retrievers = suitable(data, self.repeat) if self.retrievers is None else self.retrievers
+    def choice(self, data: Interactions) -> Mapping[str, Scorer]:
+        """The retrievers that `fit` would take for `data`."""
+        return suitable(data, self.repeat) if self.retrievers is None else self.retrievers
+
+    def finder_of(self, data: Interactions) -> PairFinder:
+        retrievers = self.choice(data)
         many = self.candidates
         wanted = {name: many if isinstance(many, int) else many[name] for name in retrievers}
         return PairFinder(copy.deepcopy(dict(retrievers)), wanted, self.repeat)
@@ -172,6 +198,57 @@ class TwoStageRecommender:
         return pd.DataFrame(
             {"user_id": wanted[row], "item_id": finder.items[item], "rank": rank, "score": score.astype(float)}
         )
+
+    def tune(
+        self,
+        interactions: pd.DataFrame | Interactions,
+        items: pd.DataFrame | None = None,
+        k: int = 10,
+        minutes: float = 10.0,
+        trials: int | None = None,
+    ) -> "TwoStageRecommender":
+        """Another recommender, not fitted yet, with the retrievers and trees that did best; see `search`."""
+        from ecomine.recommendation.search import search
+
+        return search(self, Interactions.of(interactions, items), k, minutes, trials)
+
+    def but(self, **changes: Any) -> "TwoStageRecommender":
+        """A recommender with the same settings but for `changes`, not fitted."""
+        return TwoStageRecommender(**{**self._settings(), **changes})
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    def save(self, folder: Path) -> None:
+        """Files that hold no code: JSON, Parquet, npz and XGBoost's UBJ."""
+        kinds = {kind: name for name, kind in KINDS.items()}
+        # A list, since the order of the retrievers is the order of the ranker's columns.
+        used = [
+            {
+                "name": name,
+                "kind": kinds[type(retriever)],
+                "settings": retriever.settings(),
+                "candidates": self.finder.candidates[name],
+            }
+            for name, retriever in self.finder.retrievers.items()
+        ]
+        plain = {**self._settings(), "retrievers": used, "candidates": None}
+        write_json(folder / "two_stage.json", {**plain, "ranking": dataclasses.asdict(self.ranking)})
+        self.ranker.save(folder)
+        self.finder.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TwoStageRecommender":
+        """The inverse of `save`."""
+        state = json.loads((folder / "two_stage.json").read_text())
+        used = state["retrievers"]
+        state["retrievers"] = {made["name"]: KINDS[made["kind"]](**made["settings"]) for made in used}
+        state["candidates"] = {made["name"]: made["candidates"] for made in used}
+        state["ranking"] = RecommendationParams(**state["ranking"])
+        model = cls(**state)
+        model.ranker = model.new_ranker().load(folder)
+        model.finder = PairFinder(state["retrievers"], state["candidates"], model.repeat).load(folder)
+        return model
 
 
 def suitable(data: Interactions, repeat: bool) -> dict[str, Scorer]:

@@ -1,5 +1,6 @@
 """What every source of candidates can do, and what those have in common that score whole blocks of users."""
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -115,6 +116,10 @@ class Scorer:
         row, item, value = self._best(codes(self.users, wanted), k, None if repeat else self.seen)
         rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
         return pd.DataFrame({"user_id": wanted[row], "item_id": self.items[item], "score": value, "rank": rank})
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make another one like this."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
 
     def save(self, path: Path) -> None:
         """One npz file without code; the same state gives the same bytes."""

@@ -1,6 +1,7 @@
 """What sells best."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,9 @@ class Popularity(FromPurchases):
 
     def score(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         return np.asarray(self.weights[items])
+
+    def settings(self) -> dict[str, Any]:
+        return {"half_life_days": self.half_life_days}
 
     def save(self, path: Path) -> None:
         write_frame(path, self.state)
