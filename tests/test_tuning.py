@@ -11,7 +11,7 @@ from ecomine.cli import main
 from ecomine.domain import Range
 from ecomine.domains import DOMAINS
 from ecomine.errors import SettingsError
-from ecomine.recommendation.search import TUNABLE
+from ecomine.recommendation.tunable import TUNABLE
 from ecomine.stages import Context
 from ecomine.tuning import tune
 from tests.conftest import change_params

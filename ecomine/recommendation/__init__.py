@@ -14,10 +14,11 @@ from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import DECISION_COLUMNS, decide
 from ecomine.recommendation.sanity import check
-from ecomine.recommendation.search import TUNABLE
 from ecomine.recommendation.sessions import SessionRecommender
+from ecomine.recommendation.tunable import TUNABLE
+from ecomine.recommendation.two_stage import TwoStageRecommender
 
-__all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender"]
+__all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender", "TwoStageRecommender"]
 
 
 def _fit(rows: pd.DataFrame, inputs: Inputs) -> Recommender:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ecomine.errors import FeatureError, NotEnoughDataError
+from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.recommendation.purchases import DAY_US, Purchases, codes
 
 _ORDER = ("event_timestamp", "position")
@@ -198,26 +198,34 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
 
 
 def hold_out(
-    interactions: Interactions, share: float, fold: int, seed: int, by_order: bool
+    interactions: Interactions, how: str, fold: int, seed: int, size: float
 ) -> tuple[Interactions, Interactions]:
-    """The rest and what is held out: each user's basket `fold` + 1 from the end (the rest is what came before it), or,
-    where nothing says what came first, a seeded random `share` of each user's items, other ones for each fold.
+    """What is left to learn from, and what is held out as the future of it.
 
-    Users whose rest would be empty keep everything.
+    `how` is "last": each user's basket `fold` + 1 from the end, what is left is what came before it; "time": the window
+    `fold` + 1 from the end of all, `size` days long, what is left is what came before it; "random": a seeded share
+    `size` of each user's interactions, other ones for each fold, what is left is all others. Users of whom nothing
+    would be left keep everything with "last" and "random". Raises SettingsError for another word.
     """
-    step, user = interactions.step, interactions.user
-    if by_order:
-        out, kept = step == fold, step > fold
-    else:
-        key = np.random.default_rng(seed).random(len(user))
-        ranked = np.lexsort((key, user))
-        start = np.searchsorted(user[ranked], np.arange(len(interactions.users)))
-        count = np.bincount(user, minlength=len(interactions.users))
+    user, everybody = interactions.user, len(interactions.users)
+    if how == "time":
+        start = fold * size
+        return (
+            interactions.where(interactions.day >= start + size),
+            interactions.where((interactions.day >= start) & (interactions.day < start + size)),
+        )
+    if how == "last":
+        out, kept = interactions.step == fold, interactions.step > fold
+    elif how == "random":
+        drawn = np.lexsort((np.random.default_rng(seed).random(len(user)), user))
+        start_of = np.searchsorted(user, np.arange(everybody))
         place = np.empty(len(user), np.int64)
-        place[ranked] = np.arange(len(user)) - start[user[ranked]]
-        size = np.maximum(np.round(share * count), 1).astype(np.int64)
-        out = (place >= fold * size[user]) & (place < (fold + 1) * size[user])
+        place[drawn] = np.arange(len(user)) - start_of[user[drawn]]
+        many = np.maximum(np.round(size * np.bincount(user, minlength=everybody)), 1).astype(np.int64)[user]
+        out = (place >= fold * many) & (place < (fold + 1) * many)
         kept = ~out
-    left = np.bincount(user[kept], minlength=len(interactions.users)) > 0
-    out &= left[user]
+    else:
+        raise SettingsError(f"`holdout` is {how!r}; expected last, time or random.")
+    left = (np.bincount(user[kept], minlength=everybody) > 0)[user]
+    out, kept = out & left, kept | ~left
     return interactions.where(kept), interactions.where(out)

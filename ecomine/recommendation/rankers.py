@@ -53,8 +53,8 @@ class XGBoostRanker:
 
     file = "ranker.ubj"
 
-    def __init__(self, params: RecommendationParams) -> None:
-        self.params = params
+    def __init__(self, params: RecommendationParams, objective: str = "rank:pairwise") -> None:
+        self.params, self.objective = params, objective
 
     def fit(self, rows: pd.DataFrame, lists: Lists, threads: int, seed: int) -> "XGBoostRanker":
         import xgboost
@@ -62,7 +62,7 @@ class XGBoostRanker:
         size, bought = np.bincount(lists.group), np.bincount(lists.group, lists.label)
         telling = ((bought > 0) & (bought < size))[lists.group]
         settings = {
-            "objective": "rank:pairwise",
+            "objective": self.objective,
             "lambdarank_pair_method": "mean",
             "lambdarank_num_pair_per_sample": self.params.pairs,
             "eval_metric": f"ndcg@{self.params.list_length}",

@@ -1,5 +1,8 @@
 """What every source of candidates can do, and what those have in common that score whole blocks of users."""
 
+import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -12,6 +15,8 @@ from ecomine.recommendation.interactions import Interactions
 from ecomine.recommendation.purchases import Purchases, codes
 from ecomine.recommendation.retrievers import blocks
 from ecomine.recommendation.retrievers.blocks import Block, Pairs
+
+Opinion = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _BLOCK = 1024
 """Users scored at a time, which bounds the memory."""
@@ -59,6 +64,15 @@ class Scorer:
     def scores(self, users: np.ndarray) -> Block:
         raise NotImplementedError
 
+    def consult(self, users: np.ndarray, k: int, seen: sparse.csr_matrix | None) -> tuple[Pairs, Opinion]:
+        """The best k of each user without what `seen` (a row each) holds, and a function that scores places.
+
+        The function takes positions in `users` and item codes.
+        """
+        block = self.scores(users)
+        row, item, _ = blocks.best(block if seen is None else blocks.without(block, seen), k)
+        return (row, item), partial(blocks.pick, block)
+
     def candidates(self, users: np.ndarray, k: int) -> Pairs:
         """Positions in `users` and item codes of each user's best k, best first."""
         users = np.asarray(users, np.int64)
@@ -102,6 +116,10 @@ class Scorer:
         row, item, value = self._best(codes(self.users, wanted), k, None if repeat else self.seen)
         rank = np.arange(len(row)) - np.searchsorted(row, row) + 1
         return pd.DataFrame({"user_id": wanted[row], "item_id": self.items[item], "score": value, "rank": rank})
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that make another one like this."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
 
     def save(self, path: Path) -> None:
         """One npz file without code; the same state gives the same bytes."""

@@ -11,6 +11,9 @@ Pairs = tuple[np.ndarray, np.ndarray]
 Block: TypeAlias = np.ndarray | sparse.csr_matrix
 """Users × items; what is 0 in a sparse block, or not above 0 in a full one, is not known to the retriever."""
 
+_FULL = 0.02
+"""Share of places held above which a block is searched faster as a full one."""
+
 
 def matrix(row: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
     """A sparse matrix with sorted columns; values of the same place are added up."""
@@ -33,6 +36,8 @@ def best(block: Block, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     A sparse block must have sorted columns.
     """
+    if not isinstance(block, np.ndarray) and block.nnz > _FULL * block.shape[0] * block.shape[1]:
+        block = block.toarray()
     if isinstance(block, np.ndarray):
         return _best_of_full(block, k)
     row = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
@@ -49,7 +54,9 @@ def _best_of_full(block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     limit = np.zeros((len(block), 1), block.dtype)
     if k < width:
-        limit = np.maximum(np.partition(block, width - k, axis=1)[:, width - k, None], 0)
+        # To select among many equal numbers is slow, so those that do not count are made different from one another.
+        apart = np.where(block > 0, block, -np.arange(1, width + 1, dtype=block.dtype))
+        limit = np.maximum(np.partition(apart, width - k, axis=1)[:, width - k, None], 0)
     row, column = np.nonzero((block >= limit) & (block > 0))
     value = block[row, column]
     order = np.lexsort((-value, row))

@@ -1,6 +1,7 @@
 """What goes with what somebody bought."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,8 +113,21 @@ class CoPurchase(FromPurchases):
         result[place] = item
         return result
 
+    def settings(self) -> dict[str, Any]:
+        """Of one that has habits of its own."""
+        names = ("half_life_days", "neighbours", "recent", "limit", "support")
+        return {name: getattr(self, name) for name in names}
+
     def save(self, path: Path) -> None:
         write_frame(path, self.state)
+        if not self.shared:
+            self.personal.save(_habits(path))
 
     def load(self, path: Path, users: int, items: int) -> "CoPurchase":
+        if not self.shared:
+            self.personal.load(_habits(path), users, items)
         return self._hold(pd.read_parquet(path), items)
+
+
+def _habits(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_habits{path.suffix}")

@@ -8,7 +8,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from ecomine.recommendation.interactions import Interactions
-from ecomine.recommendation.retrievers.base import Scorer
+from ecomine.recommendation.retrievers.base import Opinion, Scorer
+from ecomine.recommendation.retrievers.blocks import Pairs
 from ecomine.recommendation.retrievers.similarity import Profile
 
 _PAIRS = 65_536
@@ -32,6 +33,12 @@ class Factors(Scorer):
             found = self.user_factors[np.maximum(users, 0)] @ self.item_factors.T
         found[users < 0] = 0.0
         return found
+
+    def consult(self, users: np.ndarray, k: int, seen: sparse.csr_matrix | None) -> tuple[Pairs, Opinion]:
+        if k > 0:
+            return super().consult(users, k, seen)
+        none = np.zeros(0, np.int64)
+        return (none, none), lambda row, item: self.score(users[row], item)
 
     def score(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         users, items = np.asarray(users), np.asarray(items)

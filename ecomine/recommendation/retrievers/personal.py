@@ -1,6 +1,7 @@
 """What somebody bought before."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,9 @@ class PersonalRepeat(FromPurchases):
 
     def _look_up(self, values: np.ndarray, users: np.ndarray, items: np.ndarray, absent: float) -> np.ndarray:
         return blocks.look_up(self.keys, values, blocks.key(users, items, self.weights.shape[1]), absent)
+
+    def settings(self) -> dict[str, Any]:
+        return {"half_life_days": self.half_life_days}
 
     def save(self, path: Path) -> None:
         write_frame(path, self.state)

@@ -52,9 +52,10 @@ class UserKNN(Scorer):
         flipped = unit.T.tocsr()
         parts = []
         for start in range(0, unit.shape[0], _BLOCK):
-            block = (unit[start : start + _BLOCK] @ flipped).toarray()
-            place = np.arange(len(block))
-            block[place, start + place] = 0.0
+            block = (unit[start : start + _BLOCK] @ flipped).tocsr()
+            block.sort_indices()
+            who = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+            block.data[who + start == block.indices] = 0.0
             row, other, value = blocks.best(block, self.neighbours)
             parts.append((row + start, other, value**self.power))
         row, other, value = (np.concatenate(part) for part in zip(*parts, strict=True))
