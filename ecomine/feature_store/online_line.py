@@ -5,7 +5,7 @@ reading of an answer costs more than the way to the server and back, so answers 
 """
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -14,6 +14,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 AT_ONCE = 1 << 16
 """Bytes taken from the socket at a time."""
+
+TEXT, MINUS = b"$-"
 
 
 class Line:
@@ -30,9 +32,8 @@ class Line:
         Raises redis's ConnectionError or TimeoutError, and its ResponseError where the server refuses one of them.
         """
         try:
-            for command in commands:
-                for part in (command,) if isinstance(command, bytes) else command:
-                    self._socket.sendall(part)
+            for part in _sent(commands):
+                self._socket.sendall(part)
             return [self._answer() for _ in commands]
         except TimeoutError as error:
             raise RedisTimeoutError("no answer in time") from error
@@ -46,13 +47,32 @@ class Line:
         """One answer: a number, a text, or a list of them; None for null."""
         line = self._take_line()
         kind, text = line[:1], line[1:]
+        if kind == b"*":
+            return self._texts(int(text))
         if kind == b"$":
             return self._take(int(text))
-        if kind in (b"*", b"~"):
+        if kind == b"~":
             return [self._answer() for _ in range(int(text))]
         if kind == b"-":
             raise ResponseError(text.decode(errors="replace"))
         return None if kind == b"_" else int(text) if kind == b":" else text
+
+    def _texts(self, count: int) -> list[Any]:
+        """The members of a list; texts that have come are taken here, since a call for each costs more than they do."""
+        members: list[Any] = []
+        data, at = self._data, self._at
+        for _ in range(count):
+            end = data.find(b"\r\n", at)
+            stop = end + 4 + int(data[at + 1 : end]) if end >= 0 and data[at] == TEXT else len(data) + 1
+            if stop <= len(data) and data[at + 1] != MINUS:
+                members.append(data[end + 2 : stop - 2])
+                at = stop
+            else:
+                self._at = at
+                members.append(self._answer())
+                data, at = self._data, self._at
+        self._at = at
+        return members
 
     def _take_line(self) -> bytes:
         while (end := self._data.find(b"\r\n", self._at)) < 0:
@@ -74,3 +94,10 @@ class Line:
         if not got:
             raise RedisConnectionError("the server closed the connection")
         self._data, self._at = self._data[self._at :] + got, 0
+
+
+def _sent(commands: Sequence[bytes | tuple[bytes, memoryview]]) -> Iterable[bytes | memoryview]:
+    """What is handed to the socket: several short commands as one, since every call of it wakes the server."""
+    if all(isinstance(command, bytes) for command in commands):
+        return (b"".join(commands),)  # type: ignore[arg-type]
+    return (part for command in commands for part in ((command,) if isinstance(command, bytes) else command))
