@@ -98,12 +98,6 @@ def service_tables(service: str) -> list[FeatureTable]:
     return [FEATURE_TABLES[name] for name in SERVICES[service]]
 
 
-def service_features(workspace: Path, service: str) -> list[str]:
-    """Names of a service's feature columns, `{view}__{feature}`, in order."""
-    params = feature_params(workspace)
-    return [f"{table.name}__{column.name}" for table in service_tables(service) for column in table.columns(params)]
-
-
 def page() -> str:
     """All features as a page in Markdown: name, unit, window, description; in the windows that settings begin with."""
     params = FeatureParams()

@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 
 from ecomine.errors import FeatureError
-from ecomine.feature_store.catalogue import feature_params, service_tables
 from ecomine.feature_store.declaration import EVENT_TIMESTAMP
 from ecomine.feature_store.online_backend import backend
 from ecomine.feature_store.online_table import EPOCH, MISSING, OnlineBackend, OnlineTable, microseconds
+from ecomine.feature_store.service import ServiceTable, service_plan
 
 SECOND = 1_000_000
+"""In microseconds."""
+
+EVER = int(np.iinfo(np.int64).max)
 """In microseconds."""
 
 FEW = 200
@@ -66,26 +69,27 @@ class OnlineReader:
     """
 
     def __init__(self, workspace: Path, service: str) -> None:
-        params = feature_params(Path(workspace))
-        self._plan([OnlineTable.of(table, params) for table in service_tables(service)], backend(workspace))
+        self._plan(service_plan(workspace, service), backend(workspace))
 
     @classmethod
     def of(cls, tables: Sequence[OnlineTable], store: OnlineBackend) -> "OnlineReader":
         """A reader of any tables of any online store."""
         reader = cls.__new__(cls)
-        reader._plan(tables, store)
+        reader._plan([ServiceTable(table, table.name, table.keys) for table in tables], store)
         return reader
 
-    def _plan(self, tables: Sequence[OnlineTable], store: OnlineBackend) -> None:
-        self._tables, self._store = list(tables), store
-        self._names = [table.name for table in tables]
-        self._needed = list(dict.fromkeys(key for table in tables for key in table.keys))
+    def _plan(self, shown: Sequence[ServiceTable], store: OnlineBackend) -> None:
+        tables = [one.table for one in shown]
+        self._tables, self._store = [(one.table, one.name, one.keys) for one in shown], store
+        self._names = [one.name for one in shown]
+        self._needed = list(dict.fromkeys(key for one in shown for key in one.keys))
         self._known = EPOCH, 0
         self._wide: tuple[list[Any], pd.Index] = [], pd.Index([])
-        self._spans = np.array([table.ttl // timedelta(microseconds=1) for table in tables], dtype=np.uint64)
+        # A view without a time to live holds for ever.
+        self._spans = np.array([table.ttl // timedelta(microseconds=1) or EVER for table in tables], dtype=np.uint64)
         ends = np.cumsum([len(table.features) for table in tables]).tolist()
         self._places = list(zip([0, *ends], ends, strict=False))
-        self.features = [f"{table.name}__{feature}" for table in tables for feature in table.features]
+        self.features = [feature for one in shown for feature in one.features]
         self._columns = pd.Index(self.features)
         defaults = np.array([default for table in tables for default in table.defaults], dtype=np.float64)
         self._defaults = defaults if not np.isnan(defaults).all() else None
@@ -120,8 +124,8 @@ class OnlineReader:
         """
         given = _listed(rows, self._needed) if isinstance(rows, pd.DataFrame) and len(rows) <= FEW else rows
         asked, codes = [], []
-        for table in self._tables:
-            code, entities = distinct(given, table)
+        for table, name, keys in self._tables:
+            code, entities = distinct(given, name, keys)
             asked.append((table, entities))
             codes.append(code)
         found = self._store.read(asked)
@@ -169,21 +173,21 @@ def _listed(rows: pd.DataFrame, needed: Sequence[str]) -> pd.DataFrame | Mapping
 
 
 def distinct(
-    rows: pd.DataFrame | Mapping[str, Sequence[Any]], table: OnlineTable
+    rows: pd.DataFrame | Mapping[str, Sequence[Any]], table: str, keys: Sequence[str]
 ) -> tuple[np.ndarray | slice, list[tuple[str | None, ...]]]:
     """Each row's number among the distinct entities, -1 where a key is null, and these entities.
 
     The numbers are a slice of all but the last, which is nobody, where every row is an entity of its own.
     """
-    missing = [key for key in table.keys if key not in rows]
+    missing = [key for key in keys if key not in rows]
     if missing:
         raise FeatureError(
-            f"{table.name} is read by {', '.join(table.keys)}; the rows lack {', '.join(missing)} "
+            f"{table} is read by {', '.join(keys)}; the rows lack {', '.join(missing)} "
             f"and have {', '.join(map(str, rows))}."
         )
-    if len(rows[table.keys[0]]) <= FEW:
-        return _few(list(zip(*[rows[key] for key in table.keys], strict=True)))
-    parts = [pd.factorize(np.asarray(rows[key], dtype=object)) for key in table.keys]
+    if len(rows[keys[0]]) <= FEW:
+        return _few(list(zip(*[rows[key] for key in keys], strict=True)))
+    parts = [pd.factorize(np.asarray(rows[key], dtype=object)) for key in keys]
     texts = [[str(value) for value in unique] for _, unique in parts]
     codes = parts[0][0]
     if len(parts) == 1:
