@@ -201,11 +201,15 @@ def _features(
     connection: duckdb.DuckDBPyConnection, identifiers: np.ndarray, columns: Sequence[str]
 ) -> tuple[pa.Table, np.ndarray]:
     """Features of the rows of `stored` that answer something, and by row id the place of each among them."""
-    used = np.unique(identifiers[identifiers >= 0])
-    connection.register("used", pa.table({"id": used}))
-    table = connection.sql(
-        f"SELECT {', '.join(['rowid AS id', *columns])} FROM stored WHERE rowid IN (SELECT id FROM used)"
-    ).to_arrow_table()
-    where = np.full(_count(connection, "stored") + 1, -1, dtype=np.int64)  # the last is nobody's, found by -1
+    size = _count(connection, "stored")
+    used = np.zeros(size + 1, dtype=bool)
+    used[identifiers] = True
+    used[-1] = False  # nobody's, which -1 finds
+    chosen = ""
+    if 2 * np.count_nonzero(used) < size:
+        connection.register("used", pa.table({"id": np.flatnonzero(used)}))
+        chosen = " WHERE rowid IN (SELECT id FROM used)"
+    table = connection.sql(f"SELECT {', '.join(['rowid AS id', *columns])} FROM stored{chosen}").to_arrow_table()
+    where = np.full(size + 1, -1, dtype=np.int64)
     where[table.column("id").to_numpy()] = np.arange(table.num_rows)
     return table.drop_columns("id").combine_chunks(), where
