@@ -4,12 +4,13 @@ FEATURE_TABLES says what there is. `compute` writes the feature tables, `materia
 `point_in_time` joins features to rows as they were known at each row's time, `OnlineReader` reads the newest ones.
 """
 
-from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, describe, service_features
+from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, describe
 from ecomine.feature_store.computation import compute
 from ecomine.feature_store.equality import differences
 from ecomine.feature_store.materialization import materialize
 from ecomine.feature_store.online import OnlineReader
 from ecomine.feature_store.retrieval import point_in_time
+from ecomine.feature_store.service import service_features
 
 __all__ = [
     "FEATURE_TABLES",

@@ -36,6 +36,30 @@ SERVICES: dict[str, tuple[str, ...]] = {"recommendation": ("user_snapshot", "ite
 """Service → feature tables, in the order of its columns."""
 
 
+ONLINE_STORE = """
+## The online store
+
+`ecomine stage materialize` puts the newest row of every entity that still holds into the online store: a table a
+feature table, a row an entity, with its features and the time from which they hold. A load builds a new version beside
+the one that is read and takes its place in one step; a load that was killed goes on where it was.
+
+| `online.kind` | where | when |
+|---|---|---|
+| `sqlite` | the file `data/online/online.db` | one machine serves; nothing to install, the fastest read |
+| `redis` | a hash a table, a field an entity | several machines serve, and reads are many |
+| `postgres` | a schema a version, a table a feature table | several machines serve, and PostgreSQL is there anyway |
+
+Redis and PostgreSQL take `online.url`; `online.prefix` keeps several workspaces apart on one server.
+
+`OnlineReader(workspace, service)` reads it, for a service above or any other that a Python file in `features/` defines.
+`read` adds features to a DataFrame; `read_detailed` also says of each row and table how old the values are, in seconds
+up to the row's moment (`now`, else its `event_timestamp`, else the moment up to which the store knows the shop), and
+whether the entity is there, missing or expired. Values older than the table's time to live are expired, and given as
+nulls, or as the feature's default. Feast's `get_online_features` reads the same rows, without defaults and of any age.
+"""
+"""A section of the page of features."""
+
+
 def feature_params(workspace: Path) -> FeatureParams:
     """The section `features` of the workspace's params.yaml."""
     return build(FeatureParams, _section(workspace, "features"), "features")
@@ -98,12 +122,6 @@ def service_tables(service: str) -> list[FeatureTable]:
     return [FEATURE_TABLES[name] for name in SERVICES[service]]
 
 
-def service_features(workspace: Path, service: str) -> list[str]:
-    """Names of a service's feature columns, `{view}__{feature}`, in order."""
-    params = feature_params(workspace)
-    return [f"{table.name}__{column.name}" for table in service_tables(service) for column in table.columns(params)]
-
-
 def page() -> str:
     """All features as a page in Markdown: name, unit, window, description; in the windows that settings begin with."""
     params = FeatureParams()
@@ -128,7 +146,7 @@ def page() -> str:
             words = {"w": "{w}", "longest": longest, "shortest": spans(params)[0]}
             name, text = feature.name.format(**words), feature.description.format(**words)
             lines.append(f"| `{name}` | {feature.unit} | {window} | {text} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + ONLINE_STORE
 
 
 def describe(workspace: Path) -> list[tuple[str, str, str, str]]:

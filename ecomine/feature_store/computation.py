@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import ibis
 
 from ecomine.errors import FeatureError
 from ecomine.feature_store import increments
+from ecomine.feature_store.blocks import LINES, Blocks, cuts, narrow, write_joined
 from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, chosen
 from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP, FeatureTable, Scope
-from ecomine.feature_store.lines import known_lines
+from ecomine.feature_store.lines import horizon, known_lines
 from ecomine.params import FeatureParams
 from ecomine.store import write_relation
-
-LINES = "features_lines"
 
 
 def expression(table: FeatureTable, scope: Scope) -> ibis.Table:
@@ -74,13 +74,11 @@ def compute(
         last = increments.find(connection, tables, as_of, params, made, memory)
         say(last.why)
         scope = scope_of(sources, as_of, params, last.newest)
-        if scope.lines is not None:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {ibis.to_sql(scope.lines, dialect='duckdb')}")
-            stack.callback(connection.execute, f"DROP TABLE {LINES}")
+        blocks = _gather(connection, stack, scope) if scope.lines is not None else None
         backend = ibis.duckdb.from_connection(connection)
         rows = {}
         for table in made:
-            kept = _kept(connection, stack, last, table)
+            kept = _keep(connection, stack, last, table)
             own = Scope(
                 as_of,
                 params,
@@ -92,8 +90,7 @@ def compute(
             sql = ibis.to_sql(expression(table, own), dialect="duckdb")
             if kept:
                 sql = f"SELECT * FROM {kept} UNION ALL BY NAME ({sql})"
-            order = ", ".join(f'"{name}"' for name in (*table.keys, EVENT_TIMESTAMP))
-            rows[table.name] = write_relation(folder / f"{table.name}.parquet", connection.sql(sql), order)
+            rows[table.name] = _write(connection, table, sql, folder / f"{table.name}.parquet", blocks, kept)
         increments.keep(connection, tables, as_of, params, made, folder, memory)
     return rows
 
@@ -109,26 +106,71 @@ def _views(
     sources = {}
     for name in _sources(made):
         if name in tables:
-            view = f"features_{name}"
-            tables[name].create_view(view, replace=True)
+            whole, view = f"features_all_{name}", f"features_{name}"
+            tables[name].create_view(whole, replace=True)
+            stack.callback(connection.execute, f"DROP VIEW {whole}")
+            narrow(connection, view, whole, "true")
             stack.callback(connection.execute, f"DROP VIEW {view}")
             sources[name] = backend.table(view)
     return sources
 
 
-def _kept(
+def _gather(connection: duckdb.DuckDBPyConnection, stack: ExitStack, scope: Scope) -> Blocks | None:
+    """Run the scope's lines, into a table, or into the files of blocks where there are many; see `Blocks`."""
+    lines = ibis.to_sql(scope.lines, dialect="duckdb")
+    days = horizon(scope.newest, scope.params) if scope.newest is not None else None
+    since = scope.as_of - timedelta(days=days) if days is not None else datetime.min
+    found = cuts(connection, since, scope.as_of)
+    if not found:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {lines}")
+        stack.callback(connection.execute, f"DROP TABLE {LINES}")
+        return None
+    spill = Path(connection.sql("SELECT current_setting('temp_directory')").fetchall()[0][0])
+    spill.mkdir(parents=True, exist_ok=True)
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="lines-", dir=spill)))
+    blocks = Blocks(connection, found, folder)
+    blocks.write_lines(lines)
+    stack.callback(connection.execute, f"DROP VIEW {LINES}")
+    return blocks
+
+
+def _keep(
     connection: duckdb.DuckDBPyConnection, stack: ExitStack, last: "increments.Last", table: FeatureTable
 ) -> str | None:
     """A view of the rows of an earlier run that stay as they are; None where all are computed anew."""
     if last.newest is None or last.folder is None:
         return None
-    view, path = f"kept_{table.name}", (last.folder / f"{table.name}.parquet").as_posix().replace("'", "''")
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * FROM read_parquet('{path}') "
-        f"WHERE {EVENT_TIMESTAMP} <= TIMESTAMP '{last.boundary}'"
-    )
+    whole, view = f"all_kept_{table.name}", f"kept_{table.name}"
+    path = (last.folder / f"{table.name}.parquet").as_posix().replace("'", "''")
+    narrow(connection, whole, f"read_parquet('{path}')", f"{EVENT_TIMESTAMP} <= TIMESTAMP '{last.boundary}'")
+    stack.callback(connection.execute, f"DROP VIEW {whole}")
+    narrow(connection, view, whole, "true")
     stack.callback(connection.execute, f"DROP VIEW {view}")
     return view
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    table: FeatureTable,
+    sql: str,
+    path: Path,
+    blocks: Blocks | None,
+    kept: str | None,
+) -> int:
+    """Run the SQL of a table into a sorted file, block by block where it can be cut; returns the rows."""
+    order = ", ".join(f'"{name}"' for name in (*table.keys, EVENT_TIMESTAMP))
+    if blocks is None or table.apart is None:
+        return write_relation(path, connection.sql(sql), order)
+    with TemporaryDirectory(prefix="parts-", dir=blocks.folder.parent) as folder:
+        parts = []
+        for block in range(blocks.count(table.apart)):
+            condition = blocks.choose(table.apart, block)
+            if kept:
+                narrow(connection, kept, f"all_{kept}", condition)
+            parts.append(Path(folder) / f"{block:05}.parquet")
+            connection.sql(sql).order(order).write_parquet(parts[-1].as_posix())
+        blocks.choose(None, 0)
+        return write_joined(connection, parts, path)
 
 
 def _sources(made: Sequence[FeatureTable]) -> Iterator[str]:

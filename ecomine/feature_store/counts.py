@@ -86,6 +86,7 @@ TABLES: tuple[FeatureTable, ...] = (
         COUNTS,
         _lines,
         MEASURES,
+        apart="user_id",
     ),
     snapshot_table(
         "user_category",
@@ -96,6 +97,7 @@ TABLES: tuple[FeatureTable, ...] = (
         MEASURES,
         finer=("again_0",),
         sources=("order_lines", "items"),
+        apart="user_id",
     ),
     snapshot_table(
         "category_snapshot",
@@ -115,5 +117,6 @@ TABLES: tuple[FeatureTable, ...] = (
         _item_location,
         MEASURES,
         finer=("again_0",),
+        apart="item_id",
     ),
 )

@@ -89,7 +89,8 @@ class FeatureTable:
     build(table, scope) gives the table as an expression: keys, event_timestamp, features, then the columns of `state`,
     from which the next day goes on and which are no features. A row holds for `ttl_days` days, for one snapshot step
     where that is None. `sources` are the clean tables without which the table is not made, `improves` those that it
-    also reads where they are there.
+    also reads where they are there. `apart` is the first of the keys where an entity's rows follow from its own order
+    lines alone, so that a part of the entities may be computed at a time.
     """
 
     name: str
@@ -101,6 +102,7 @@ class FeatureTable:
     sources: tuple[str, ...] = ("order_lines",)
     improves: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
+    apart: str | None = None
 
     def ttl(self, params: FeatureParams) -> int:
         """Days for which a row holds."""

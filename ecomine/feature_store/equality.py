@@ -5,13 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecomine.feature_store.catalogue import feature_params, service_features, service_tables
 from ecomine.feature_store.declaration import EVENT_TIMESTAMP
 from ecomine.feature_store.online import OnlineReader
 from ecomine.feature_store.retrieval import point_in_time, retrieval
-
-DAY = 86_400
-"""In seconds."""
+from ecomine.feature_store.service import service_plan
 
 
 def differences(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataFrame:
@@ -22,14 +19,14 @@ def differences(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataFra
     for which it holds). A row a difference, in the order of the rows and of the features; empty where all are equal.
     """
     workspace = Path(workspace)
-    tables, params = service_tables(service), feature_params(workspace)
+    tables = service_plan(workspace, service)
     keys = list(dict.fromkeys(key for table in tables for key in table.keys))
-    features = service_features(workspace, service)
+    features = [feature for table in tables for feature in table.features]
     offline = point_in_time(workspace, rows, service)[features].to_numpy(dtype=np.float64)
     answer = OnlineReader(workspace, service).read_detailed(rows)
     online = answer.values
     row, column = np.nonzero((offline != online) & ~(np.isnan(offline) & np.isnan(online)))
-    of_table = np.repeat(np.arange(len(tables)), [len(table.columns(params)) for table in tables])[column]
+    of_table = np.repeat(np.arange(len(tables)), [len(table.features) for table in tables])[column]
     distinct, again = np.unique(row, return_inverse=True)
     ages = _ages(workspace, rows.iloc[distinct], service, [table.name for table in tables])
     found = rows[[*keys, EVENT_TIMESTAMP]].iloc[row].reset_index(drop=True)
@@ -40,7 +37,7 @@ def differences(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataFra
         online=online[row, column],
         offline_age=ages[again, of_table],
         online_age=answer.ages[row, of_table],
-        ttl=np.array([float(table.ttl(params) * DAY) for table in tables])[of_table],
+        ttl=np.array([shown.table.ttl.total_seconds() for shown in tables])[of_table],
     )
 
 

@@ -159,6 +159,7 @@ USER_HABITS = snapshot_table(
     USER_FEATURES,
     _user_rows,
     (*MEASURES, "opens", *TIMES),
+    apart="user_id",
 )
 
 ITEM_HABITS = snapshot_table(

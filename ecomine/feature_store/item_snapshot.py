@@ -121,4 +121,5 @@ ITEM_SNAPSHOT = FeatureTable(
     FEATURES,
     build,
     improves=("promotions",),
+    apart="item_id",
 )

@@ -99,14 +99,14 @@ def known_lines(
     return lines if newest is None else _repeats_of_before(lines, known)
 
 
-def _horizon(newest: int, params: FeatureParams) -> int:
+def horizon(newest: int, params: FeatureParams) -> int:
     """Age in days past which no window of a wanted snapshot looks."""
     return spans(params)[-1] + newest * params.snapshot_days
 
 
 def _of_late_orders(known: ibis.Table, newest: int, params: FeatureParams) -> ibis.Table:
     # Whole orders, since some features are about what else was in the order.
-    late = known.filter(_.age < _horizon(newest, params)).select("user_id", "order_id").distinct()
+    late = known.filter(_.age < horizon(newest, params)).select("user_id", "order_id").distinct()
     return known.semi_join(late, ["user_id", "order_id"])
 
 

@@ -1,6 +1,6 @@
 """Reading the online store: which tables, keys and columns a service needs is settled once, then only values move."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
@@ -10,16 +10,22 @@ import numpy as np
 import pandas as pd
 
 from ecomine.errors import FeatureError
-from ecomine.feature_store.catalogue import feature_params, service_tables
 from ecomine.feature_store.declaration import EVENT_TIMESTAMP
 from ecomine.feature_store.online_backend import backend
-from ecomine.feature_store.online_table import MISSING, OnlineBackend, OnlineTable, microseconds
+from ecomine.feature_store.online_table import EPOCH, MISSING, OnlineBackend, OnlineTable, microseconds
+from ecomine.feature_store.service import ServiceTable, service_plan
 
 SECOND = 1_000_000
 """In microseconds."""
 
+EVER = int(np.iinfo(np.int64).max)
+"""In microseconds."""
+
 FEW = 200
 """Rows up to which a loop is quicker than columns."""
+
+NARROW = 16
+"""Columns up to which it is quicker to take out all of them than to choose."""
 
 
 class Status(IntEnum):
@@ -63,23 +69,27 @@ class OnlineReader:
     """
 
     def __init__(self, workspace: Path, service: str) -> None:
-        params = feature_params(Path(workspace))
-        self._plan([OnlineTable.of(table, params) for table in service_tables(service)], backend(workspace))
+        self._plan(service_plan(workspace, service), backend(workspace))
 
     @classmethod
     def of(cls, tables: Sequence[OnlineTable], store: OnlineBackend) -> "OnlineReader":
         """A reader of any tables of any online store."""
         reader = cls.__new__(cls)
-        reader._plan(tables, store)
+        reader._plan([ServiceTable(table, table.name, table.keys) for table in tables], store)
         return reader
 
-    def _plan(self, tables: Sequence[OnlineTable], store: OnlineBackend) -> None:
-        self._tables, self._store = list(tables), store
-        self._names = [table.name for table in tables]
-        self._spans = np.array([table.ttl // timedelta(microseconds=1) for table in tables], dtype=np.uint64)
+    def _plan(self, shown: Sequence[ServiceTable], store: OnlineBackend) -> None:
+        tables = [one.table for one in shown]
+        self._tables, self._store = [(one.table, one.name, one.keys) for one in shown], store
+        self._names = [one.name for one in shown]
+        self._needed = list(dict.fromkeys(key for one in shown for key in one.keys))
+        self._known = EPOCH, 0
+        self._wide: tuple[list[Any], pd.Index] = [], pd.Index([])
+        # A view without a time to live holds for ever.
+        self._spans = np.array([table.ttl // timedelta(microseconds=1) or EVER for table in tables], dtype=np.uint64)
         ends = np.cumsum([len(table.features) for table in tables]).tolist()
         self._places = list(zip([0, *ends], ends, strict=False))
-        self.features = [f"{table.name}__{feature}" for table in tables for feature in table.features]
+        self.features = [feature for one in shown for feature in one.features]
         self._columns = pd.Index(self.features)
         defaults = np.array([default for table in tables for default in table.defaults], dtype=np.float64)
         self._defaults = defaults if not np.isnan(defaults).all() else None
@@ -96,7 +106,14 @@ class OnlineReader:
         are. Raises FeatureError where a key is missing, MissingInputError where nothing was materialised.
         """
         values = self.read_detailed(rows, now).values
-        return pd.concat([rows, pd.DataFrame(values, columns=self._columns, index=rows.index, copy=False)], axis=1)
+        answer = pd.concat([rows, pd.DataFrame(values, index=rows.index, copy=False)], axis=1, ignore_index=True)
+        # Names are put together once: pandas takes longer over them than over the values of a few rows.
+        given, (known, names) = [*rows.columns.tolist(), rows.columns.name], self._wide
+        if given != known:
+            names = rows.columns.append(self._columns)
+            self._wide = given, names
+        answer.columns = names
+        return answer
 
     def read_detailed(
         self, rows: pd.DataFrame | Mapping[str, Sequence[Any]], now: datetime | None = None
@@ -105,16 +122,16 @@ class OnlineReader:
 
         rows: as for `read`, or a mapping of the same columns, which for a few rows is quicker.
         """
+        given = _listed(rows, self._needed) if isinstance(rows, pd.DataFrame) and len(rows) <= FEW else rows
         asked, codes = [], []
-        for table in self._tables:
-            code, entities = distinct(rows, table)
+        for table, name, keys in self._tables:
+            code, entities = distinct(given, name, keys)
             asked.append((table, entities))
             codes.append(code)
         found = self._store.read(asked)
-        parts = [part[code] for part, code in zip(found.values, codes, strict=True)]
-        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        values = np.concatenate([part[code] for part, code in zip(found.values, codes, strict=True)], axis=1)
         held = np.array([part[code] for part, code in zip(found.moments, codes, strict=True)]).T
-        age = _moments(rows, found.as_of, now) - held
+        age = self._moments(given, found.as_of, now) - held
         ages, status = age / SECOND, np.zeros(age.shape, dtype=np.int8)
         # Taken as a number without a sign, the age of what is missing is as great as one past the span.
         if (age.view(np.uint64) > self._spans).any():
@@ -127,30 +144,50 @@ class OnlineReader:
             values = np.where(np.isnan(values), self._defaults, values)
         return OnlineAnswer(self.features, self._names, values, ages, status)
 
+    def _moments(self, rows: pd.DataFrame | Mapping[str, Sequence[Any]], as_of: datetime, now: datetime | None) -> Any:
+        """The moment of each row in microseconds since 1970, or one for all."""
+        if now is not None:
+            return microseconds(now)
+        known, one = self._known
+        if known is not as_of:
+            one = microseconds(as_of)
+            self._known = as_of, one
+        if EVENT_TIMESTAMP not in rows:
+            return one
+        column = pd.to_datetime(pd.Series(rows[EVENT_TIMESTAMP]), utc=True).to_numpy(dtype="datetime64[us]")
+        moments = column.astype(np.int64)
+        return np.where(moments == MISSING, one, moments)[:, None]
 
-def _moments(rows: pd.DataFrame | Mapping[str, Sequence[Any]], as_of: datetime, now: datetime | None) -> Any:
-    """The moment of each row in microseconds since 1970, or one for all."""
-    one = microseconds(now if now is not None else as_of)
-    if now is not None or EVENT_TIMESTAMP not in rows:
-        return one
-    column = pd.to_datetime(pd.Series(rows[EVENT_TIMESTAMP]), utc=True).to_numpy(dtype="datetime64[us]")
-    moments = column.astype(np.int64)
-    return np.where(moments == MISSING, one, moments)[:, None]
+
+def _listed(rows: pd.DataFrame, needed: Sequence[str]) -> pd.DataFrame | Mapping[str, Sequence[Any]]:
+    """The needed columns of a few rows, all taken out of the frame at once; the frame itself where one is missing."""
+    names = rows.columns.tolist()
+    if any(name not in names for name in needed):
+        return rows
+    values = (rows if len(names) <= NARROW else rows[needed]).to_numpy(dtype=object)
+    places = names if len(names) <= NARROW else needed
+    columns: dict[str, Any] = {name: values[:, places.index(name)].tolist() for name in needed}
+    if EVENT_TIMESTAMP in names:
+        columns[EVENT_TIMESTAMP] = rows[EVENT_TIMESTAMP]
+    return columns
 
 
 def distinct(
-    rows: pd.DataFrame | Mapping[str, Sequence[Any]], table: OnlineTable
-) -> tuple[np.ndarray, list[tuple[str | None, ...]]]:
-    """Each row's number among the distinct entities, -1 where a key is null, and these entities."""
-    missing = [key for key in table.keys if key not in rows]
+    rows: pd.DataFrame | Mapping[str, Sequence[Any]], table: str, keys: Sequence[str]
+) -> tuple[np.ndarray | slice, list[tuple[str | None, ...]]]:
+    """Each row's number among the distinct entities, -1 where a key is null, and these entities.
+
+    The numbers are a slice of all but the last, which is nobody, where every row is an entity of its own.
+    """
+    missing = [key for key in keys if key not in rows]
     if missing:
         raise FeatureError(
-            f"{table.name} is read by {', '.join(table.keys)}; the rows lack {', '.join(missing)} "
+            f"{table} is read by {', '.join(keys)}; the rows lack {', '.join(missing)} "
             f"and have {', '.join(map(str, rows))}."
         )
-    if len(rows[table.keys[0]]) <= FEW:
-        return _few(zip(*(rows[key] for key in table.keys), strict=True))
-    parts = [pd.factorize(np.asarray(rows[key], dtype=object)) for key in table.keys]
+    if len(rows[keys[0]]) <= FEW:
+        return _few(list(zip(*[rows[key] for key in keys], strict=True)))
+    parts = [pd.factorize(np.asarray(rows[key], dtype=object)) for key in keys]
     texts = [[str(value) for value in unique] for _, unique in parts]
     codes = parts[0][0]
     if len(parts) == 1:
@@ -168,11 +205,19 @@ def distinct(
     return places, list(zip(*(column.tolist() for column in reversed(columns)), strict=True))
 
 
-def _few(rows: Iterable[tuple[Any, ...]]) -> tuple[np.ndarray, list[tuple[str | None, ...]]]:
+def _few(rows: list[tuple[Any, ...]]) -> tuple[np.ndarray | slice, list[tuple[str | None, ...]]]:
     """As `distinct`, one by one: for a few rows that is over before pandas has begun."""
     places: dict[tuple[Any, ...], int] = {}
-    codes = [-1 if any(map(_absent, row)) else places.setdefault(row, len(places)) for row in rows]
-    return np.array(codes, dtype=np.intp), [tuple(map(str, row)) for row in places]
+    codes = []
+    for row in rows:
+        for value in row:
+            if type(value) is not str and _absent(value):
+                codes.append(-1)
+                break
+        else:
+            codes.append(places.setdefault(row, len(places)))
+    entities: list[tuple[str | None, ...]] = [tuple(map(str, row)) for row in places]
+    return slice(-1) if len(entities) == len(codes) else np.array(codes, dtype=np.intp), entities
 
 
 def _absent(value: Any) -> bool:

@@ -10,8 +10,7 @@ asks has found everything; where a mark is absent it looks for the current versi
 import json
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -61,11 +60,18 @@ class Version:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a table is asked for: the hash, where the features stand in a value, the value of nobody."""
+    """How a table is asked for: a command up to its fields, where features stand in a value, the value of nobody."""
 
-    key: bytes
+    head: bytes
     places: np.ndarray | slice
     nobody: bytes
+
+    def command(self, entities: Sequence[Entity]) -> bytes:
+        """Of the mark and of each entity."""
+        fields = [_field(entity) for entity in entities]
+        return b"".join(
+            [b"*%d\r\n" % (len(fields) + 3), self.head, *[b"$%d\r\n%b\r\n" % (len(text), text) for text in fields]]
+        )
 
 
 class RedisBackend:
@@ -81,18 +87,15 @@ class RedisBackend:
 
     @property
     def as_of(self) -> datetime:
-        with _answering():
+        with ANSWERING:
             return self._look().as_of
 
     def read(self, asked: Asked) -> Found:
-        with _answering():
+        with ANSWERING:
             version = self._version or self._look()
             for _ in range(LOOKS):
                 plans = [version.plans.get(table) or self._plan(version, table) for table, _ in asked]
-                commands = [
-                    _command(b"HMGET", plan.key, MARK, *map(_field, entities))
-                    for plan, (_, entities) in zip(plans, asked, strict=True)
-                ]
+                commands = [plan.command(entities) for plan, (_, entities) in zip(plans, asked, strict=True)]
                 try:
                     replies = self._exchange(commands)
                 except RedisConnectionError:  # as where the server was started anew: once more, on a fresh connection
@@ -107,7 +110,7 @@ class RedisBackend:
         raise FeatureError("The versions of the online store are exchanged faster than they can be read.")
 
     def load(self, digest: str, as_of: datetime, tables: Sequence[OnlineTable]) -> "RedisLoad":
-        with _answering():
+        with ANSWERING:
             current = self._client.get(self._name("current"))
             # A version that is read is never written to, even where the new one is made of the same data.
             name = f"{digest}b" if current == f"{digest}a".encode() else f"{digest}a"
@@ -117,14 +120,14 @@ class RedisBackend:
         return RedisLoad(self, version, tables, digest)
 
     def put(self, table: OnlineTable, batch: pa.RecordBatch) -> None:
-        with _answering():
+        with ANSWERING:
             version = self._look()
             if version.tables.get(table.name) != list(table.features):
                 raise lacking(table, version.tables.get(table.name, ()))
             self._send(version.name, table, batch)
 
     def shape(self, tables: Sequence[OnlineTable], dropped: Sequence[str]) -> None:
-        with _answering():
+        with ANSWERING:
             there = self._client.exists(self._name("current"))
             old = self._look() if there else Version("applied", datetime.min, {})
             kept = {name: columns for name, columns in old.tables.items() if name not in dropped}
@@ -146,7 +149,8 @@ class RedisBackend:
         places = slice(1, None) if in_order else np.array([columns.index(name) + 1 for name in table.features], int)
         nobody = np.full(len(columns) + 1, np.nan)
         nobody[:1].view(np.int64)[:] = MISSING
-        plan = version.plans[table] = Plan(self._key(version.name, "view", table.name), places, nobody.tobytes())
+        head = _texts(b"HMGET", self._key(version.name, "view", table.name), MARK)
+        plan = version.plans[table] = Plan(head, places, nobody.tobytes())
         return plan
 
     def _name(self, *parts: str) -> str:
@@ -218,18 +222,18 @@ class RedisLoad:
         self._progress = backend._name(version.name, "progress")
 
     def done(self, table: str, chunk: str) -> int:
-        with _answering():
+        with ANSWERING:
             return int(self._backend._client.hget(self._progress, f"{table}/{chunk}") or 0)
 
     def write(self, table: OnlineTable, chunk: str, batch: pa.RecordBatch, done: int) -> None:
-        with _answering():
+        with ANSWERING:
             self._backend._send(self._version.name, table, batch)
             # Told only now: killed in between, the batch is written once more, to the same end.
             self._backend._client.hset(self._progress, f"{table.name}/{chunk}", done)
 
     def publish(self, folder: Path) -> dict[str, int]:
         backend, client, name = self._backend, self._backend._client, self._version.name
-        with _answering():
+        with ANSWERING:
             rows = {table.name: int(client.hlen(backend._name(name, "view", table.name))) for table in self._tables}
             client.unlink(self._progress)
             backend._publish(self._version)
@@ -238,8 +242,9 @@ class RedisLoad:
         return rows
 
 
-def _command(*parts: bytes) -> bytes:
-    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
+def _texts(*parts: bytes) -> bytes:
+    """Texts as a command holds them."""
+    return b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
 def _commands(key: bytes, table: OnlineTable, batch: pa.RecordBatch) -> Iterable[tuple[bytes, memoryview]]:
@@ -292,7 +297,8 @@ def _found(version: Version, plans: Sequence[Plan], asked: Asked, replies: Seque
             plan.nobody if text is None or None in entity else text
             for text, entity in zip(reply[1:], entities, strict=True)
         ]
-        rows = np.frombuffer(b"".join((*texts, plan.nobody)), dtype="<f8").reshape(len(texts) + 1, -1)
+        texts.append(plan.nobody)
+        rows = np.frombuffer(b"".join(texts), dtype="<f8").reshape(len(texts), -1)
         found.moments.append(rows.view("<i8")[:, 0])
         found.values.append(rows[:, plan.places])
     return found
@@ -303,12 +309,18 @@ def _close(idle: deque[Line]) -> None:
         idle.pop().close()
 
 
-@contextmanager
-def _answering() -> Iterator[None]:
+class _Answering:
     """Redis's errors as one of ours, without the address, which may hold a password."""
-    try:
-        yield
-    except RedisError as error:
-        raise FeatureError(
-            f"The online store in Redis failed: {error}. See `online.url` in params.yaml and the server's log."
-        ) from error
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RedisError):
+            raise FeatureError(
+                f"The online store in Redis failed: {error}. See `online.url` in params.yaml and the server's log."
+            ) from error
+
+
+ANSWERING = _Answering()
+"""Around all that asks the server. Has no state, so it is made once: a read takes only as long as ten such objects."""

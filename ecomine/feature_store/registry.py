@@ -105,6 +105,8 @@ def feast_store(workspace: Path) -> "FeatureStore":
     for setting in ("memory_limit", "threads"):
         if getattr(store.config.offline_store, setting, 0) is None:
             setattr(store.config.offline_store, setting, getattr(engine, setting))
+    if getattr(store.config.offline_store, "spill", "") is None:
+        store.config.offline_store.spill = str((Path(workspace) / layout.SPILL).resolve())
     _refresh(Path(workspace), repo, store.config.project)
     return store
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ecomine.errors import FeatureError
-from ecomine.feature_store.catalogue import feature_params, service_features, service_tables
 from ecomine.feature_store.declaration import EVENT_TIMESTAMP
+from ecomine.feature_store.service import service_plan
 
 if TYPE_CHECKING:
     from feast.infra.offline_stores.offline_store import RetrievalJob
@@ -22,7 +22,8 @@ def point_in_time(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataF
     Raises FeatureError where a column is missing or would be overwritten, or a feature table is absent.
     """
     workspace = Path(workspace)
-    columns = service_features(workspace, service)
+    plan = service_plan(workspace, service)
+    columns = [feature for table in plan for feature in table.features]
     taken = [name for name in columns if name in rows.columns]
     if taken:
         raise FeatureError(f"The rows already have the feature columns {', '.join(taken[:3])}; take them out first.")
@@ -32,11 +33,11 @@ def point_in_time(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataF
     # One block, filled in place, each Arrow column let go once it is copied: there are never two whole tables.
     arrow = dict(zip(columns, table.columns, strict=True))
     del table
-    defaults = _defaults(workspace, service)
+    defaults = dict(zip(columns, (default for shown in plan for default in shown.table.defaults), strict=True))
     block = np.empty((len(columns), len(rows)))
     for number, name in enumerate(columns):
         block[number] = arrow.pop(name).to_numpy()
-        if name in defaults:
+        if defaults[name] is not None:
             block[number, np.isnan(block[number])] = defaults[name]
     features = pd.DataFrame(block.T, columns=pd.Index(columns, dtype=object), index=rows.index, copy=False)
     return pd.concat([rows, features], axis=1, copy=False)
@@ -46,7 +47,8 @@ def retrieval(workspace: Path, rows: pd.DataFrame, service: str) -> "RetrievalJo
     """Feast's job that joins the features of a service to `rows`; raises FeatureError where a column is missing."""
     from ecomine.feature_store.registry import feast_store
 
-    needed = list(dict.fromkeys([key for table in service_tables(service) for key in table.keys] + [EVENT_TIMESTAMP]))
+    keys = [key for table in service_plan(workspace, service) for key in table.keys]
+    needed = list(dict.fromkeys([*keys, EVENT_TIMESTAMP]))
     missing = [name for name in needed if name not in rows.columns]
     if missing:
         raise FeatureError(
@@ -57,14 +59,3 @@ def retrieval(workspace: Path, rows: pd.DataFrame, service: str) -> "RetrievalJo
     return store.get_historical_features(
         entity_df=rows[needed], features=store.get_feature_service(service), full_feature_names=True
     )
-
-
-def _defaults(workspace: Path, service: str) -> dict[str, float]:
-    """Feature column → what stands in where there is no value."""
-    params = feature_params(workspace)
-    return {
-        f"{table.name}__{column.name}": column.default
-        for table in service_tables(service)
-        for column in table.columns(params)
-        if column.default is not None
-    }

@@ -23,6 +23,7 @@ def snapshot_table(
     finer: Sequence[str] = (),
     sources: tuple[str, ...] = ("order_lines",),
     improves: tuple[str, ...] = (),
+    apart: str | None = None,
 ) -> FeatureTable:
     """A table with a row for each entity that has something in the longest window, at each snapshot.
 
@@ -39,7 +40,7 @@ def snapshot_table(
         known = rows(scope).filter(*(_[key].notnull() for key in keys))
         return finish(windows(known, keys, measures, finer, columns, scope), keys, columns, scope)
 
-    return FeatureTable(name, description, keys, None, features, build, sources, improves)
+    return FeatureTable(name, description, keys, None, features, build, sources, improves, apart=apart)
 
 
 def windows(

@@ -56,5 +56,5 @@ def build(table: FeatureTable, scope: Scope) -> ibis.Table:
 
 
 USER_ITEM = FeatureTable(
-    "user_item", "users and items from each purchase on", ("user_id", "item_id"), 365, FEATURES, build
+    "user_item", "users and items from each purchase on", ("user_id", "item_id"), 365, FEATURES, build, apart="user_id"
 )

@@ -113,5 +113,5 @@ def _before(scope: Scope, steps: ibis.Table) -> ibis.Table:
 
 
 USER_SNAPSHOT = FeatureTable(
-    "user_snapshot", "users at each snapshot", ("user_id",), None, FEATURES, build, state=STATE
+    "user_snapshot", "users at each snapshot", ("user_id",), None, FEATURES, build, state=STATE, apart="user_id"
 )

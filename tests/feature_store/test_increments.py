@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ecomine.feature_store import blocks, computation
 from ecomine.feature_store.catalogue import FEATURE_TABLES
 from tests.feature_store.wide_shop import computed, wide_shop
 
@@ -46,6 +47,30 @@ def test_an_increment_equals_everything_anew(
     assert any("kept up to" in line for line in said)
     anew, _ = computed(tmp_path / "anew", known_at(shop, AS_OF), AS_OF, **settings)
     assert_same(out, anew)
+
+
+def test_blocks_of_a_long_history_equal_all_at_once(
+    tmp_path: Path, shop: dict[str, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the whole history and for a week more, with ids that have quotes in them."""
+    lines = shop["order_lines"]
+    given = shop | {"order_lines": lines.assign(user_id=lines.user_id.str.replace("u0001", "o'Neill"))}
+    names = [table.name for table in FEATURE_TABLES.values() if table.apart] + ["item_habits"]
+    before, memory, settings = AS_OF - 7 * DAY, tmp_path / "memory", {"tables": names, "windows": [7, 30]}
+    whole, _ = computed(tmp_path / "whole", known_at(given, AS_OF), AS_OF, **settings)
+    monkeypatch.setattr(blocks, "BLOCK", len(lines) // 8)
+    monkeypatch.setattr(blocks, "SAMPLE", 100)
+    parts: list[int] = []
+    joined = blocks.write_joined
+    monkeypatch.setattr(computation, "write_joined", lambda *given: parts.append(len(given[1])) or joined(*given))
+    apart, _ = computed(tmp_path / "apart", known_at(given, AS_OF), AS_OF, **settings)
+    computed(tmp_path / "first", known_at(given, before), before, memory, **settings)
+    week, said = computed(tmp_path / "week", known_at(given, AS_OF), AS_OF, memory, **settings)
+    assert any("kept up to" in line for line in said)
+    assert len(parts) == 3 * (len(names) - 1) and min(parts) >= 3
+    for name in names:
+        content = (whole / f"{name}.parquet").read_bytes()
+        assert content == (apart / f"{name}.parquet").read_bytes() == (week / f"{name}.parquet").read_bytes(), name
 
 
 def test_days_go_on_from_days(tmp_path: Path, shop: dict[str, pd.DataFrame]) -> None:

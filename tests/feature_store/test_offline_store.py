@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecomine.errors import FeatureError
-from ecomine.feature_store.offline_store import AsofOfflineStore, AsofOfflineStoreConfig
+from ecomine.feature_store.offline_store import AsofOfflineStore, AsofOfflineStoreConfig, join, match
+from ecomine.feature_store.offline_store.match import Rows, newest
 
 START = datetime(2024, 1, 1)
 hours = st.integers(0, 6).map(lambda hour: START + timedelta(hours=hour))
@@ -97,15 +98,41 @@ def twin(
     entities=entity_rows,
     ttl=st.sampled_from([None, timedelta(0), timedelta(hours=2)]),
     known_only=st.booleans(),
+    held=st.booleans(),
 )
-def test_equals_the_twin(repo: Path, rows: list, entities: list, ttl: timedelta | None, known_only: bool) -> None:
+def test_equals_the_twin(
+    repo: Path, rows: list, entities: list, ttl: timedelta | None, known_only: bool, held: bool
+) -> None:
     features = write(repo, rows)
     frame = pd.DataFrame(entities, columns=["who", "event_timestamp"])
     frame = frame.astype({"who": object, "event_timestamp": "datetime64[us]"}).assign(label=range(len(entities)))
-    got = retrieve(repo, frame.copy(), make_view(ttl), known_only)
+    with pytest.MonkeyPatch.context() as patch:
+        if not held:  # as where stored rows are too many to be held
+            patch.setattr(join, "HELD", 0)
+            patch.setattr(join, "PART", 2)
+        got = retrieve(repo, frame.copy(), make_view(ttl), known_only)
     expected = [twin(features, who, moment, ttl, known_only) for who, moment in entities]
     assert got.label.tolist() == frame.label.tolist()
     np.testing.assert_array_equal(got.value.to_numpy(dtype=float), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    stored=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 9)), max_size=30),
+    asked=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(-1, 10)), max_size=20),
+    room=st.sampled_from([2**62, 40, 2]),
+    unit=st.sampled_from([1, 1_000_000]),
+)
+def test_keys_and_times_that_do_not_fit_into_one_number(stored: list, asked: list, room: int, unit: int) -> None:
+    """Times are ranked and combinations counted anew where there is no room; the answers are the same."""
+    sides = [np.array(side, dtype=np.int64).reshape(-1, 3) for side in (stored, asked)]
+    rows, wanted = (Rows([side[:, 0], side[:, 1]], side[:, 2] * unit, place=np.arange(len(side))) for side in sides)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(match, "ROOM", room)
+        got = newest(rows, wanted, [3, 4], None, False)
+    for (one, other, moment), found in zip(asked, got.tolist(), strict=True):
+        fits = [(t, n) for n, (a, b, t) in enumerate(stored) if (a, b) == (one, other) and t <= moment]
+        assert found == max(fits, default=(0, -1))[1]
 
 
 ROWS = [("a", START, START), ("a", START + timedelta(hours=2), START)]

@@ -11,7 +11,7 @@ import pytest
 from ecomine import feature_store
 from ecomine.errors import FeatureError, MissingInputError, SettingsError
 from ecomine.feature_store.registry import entities, feast_store, services, sources, views
-from ecomine.layout import REGISTRY
+from ecomine.layout import REGISTRY, SPILL
 from tests.feature_store.conftest import AS_OF, make_features
 
 SERVICE = "recommendation"
@@ -108,6 +108,61 @@ def test_reader_serves_many_threads_and_a_new_file(featured: Path, tmp_path: Pat
         expected = feature_store.point_in_time(copy, rows, SERVICE)
         for answer in pool.map(lambda _: reader.read(rows), range(8)):
             pd.testing.assert_frame_equal(answer, expected)
+
+
+OWN = """
+from feast import FeatureService, Field, RequestSource
+from feast.on_demand_feature_view import on_demand_feature_view
+from feast.types import Float64
+from ecomine.feature_store import registry
+from pathlib import Path
+
+views = registry.views(Path(__file__).resolve().parents[1])
+user, pair = views["user_snapshot"], views["user_item"]
+own = FeatureService(
+    name="own",
+    features=[
+        user[["spend_total", "orders_7d"]].with_name("buyer"),  # Feast cannot compare a name with none
+        user[["spend_total"]].with_name("friend").with_join_key_map({"user_id": "friend_id"}),
+        pair[["last_quantity"]],
+    ],
+)
+asked = RequestSource(name="asked", schema=[Field(name="wanted", dtype=Float64)])
+
+@on_demand_feature_view(sources=[asked], schema=[Field(name="twice", dtype=Float64)], mode="pandas")
+def doubled(inputs):
+    return inputs[["wanted"]].rename(columns={"wanted": "twice"}) * 2
+
+computed = FeatureService(name="computed", features=[doubled])
+"""
+
+
+def test_a_service_of_ones_own(featured: Path, tmp_path: Path, requests: pd.DataFrame) -> None:
+    copy = Path(shutil.copytree(featured, tmp_path / "copy"))
+    (copy / "features/own.py").write_text(OWN)
+    rows = requests.iloc[::7].assign(friend_id=lambda f: f.user_id.to_numpy()[::-1])
+    names = ["buyer__spend_total", "buyer__orders_7d", "friend__spend_total", "user_item__last_quantity"]
+    assert feature_store.service_features(copy, "own") == names
+    reader = feature_store.OnlineReader(copy, "own")
+    mine = reader.read(rows)
+    assert mine.columns.tolist() == [*rows.columns, *names] and mine.friend__spend_total.notna().any()
+    assert not mine.friend__spend_total.equals(mine.buyer__spend_total)
+    pd.testing.assert_frame_equal(mine, feature_store.point_in_time(copy, rows, "own"))
+    assert feature_store.differences(copy, rows, "own").empty
+    store = feast_store(copy)
+    asked = rows[["user_id", "item_id", "friend_id"]].to_dict("records")
+    theirs = store.get_online_features(store.get_feature_service("own"), asked, full_feature_names=True).to_df()
+    np.testing.assert_array_equal(theirs[names].to_numpy(dtype=float), mine[names].to_numpy())
+    with pytest.raises(FeatureError, match="lack friend_id"):
+        reader.read(requests)
+    with pytest.raises(FeatureError, match="computed on demand"):
+        feature_store.OnlineReader(copy, "computed")
+    with pytest.raises(FeatureError, match="there are recommendation, computed, own"):
+        feature_store.OnlineReader(copy, "others")
+
+
+def test_the_join_spills_into_the_workspace(featured: Path) -> None:
+    assert feast_store(featured).config.offline_store.spill == str(featured.resolve() / SPILL)
 
 
 def test_rows_past_their_time_are_not_materialised(tmp_path: Path, shop: dict[str, pd.DataFrame]) -> None:

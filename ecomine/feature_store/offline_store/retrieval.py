@@ -15,7 +15,7 @@ from feast.saved_dataset import SavedDatasetStorage
 from ecomine.errors import FeatureError
 from ecomine.feature_store.offline_store.entities import Entities
 from ecomine.feature_store.offline_store.join import Answers, answer
-from ecomine.feature_store.offline_store.source import write
+from ecomine.feature_store.offline_store.source import session, write
 
 BATCH = 200_000
 """Rows that are written at once."""
@@ -115,8 +115,10 @@ class AsofRetrievalJob(RetrievalJob):
         return False
 
     def _answers(self) -> Iterator[Answers]:
-        for view in self._views:
-            yield answer(self._config, view, self.entities, self._refs, self._full_names, self._known_only)
+        asked = (self.entities, self._refs, self._full_names, self._known_only)
+        with session(self._config) as connection:
+            for view in self._views:
+                yield answer(connection, self._config, view, *asked)
 
     def _whole(self, columns: dict[str, pa.Array], before: dict[str, pa.Array]) -> dict[str, pa.Array]:
         twice = [name for name in columns if name in before or name in self.entities.columns]

@@ -1,0 +1,124 @@
+"""A long history, computed a part of its users or items at a time, so that memory and spilled data stay bounded.
+
+Windows see each line once for every snapshot that knows it. All at once, ten million lines make DuckDB spill twenty
+gigabytes; a block of them fits into memory. The lines are written once, in files by the block of their user and of
+their item; a feature table that says which of the two it can be cut by (`FeatureTable.apart`) then reads only its own.
+Blocks follow the order of the ids, so that sorted blocks one after the other are sorted as a whole.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ecomine.feature_store.declaration import EVENT_TIMESTAMP
+from ecomine.store import ROW_GROUP
+
+LINES = "features_lines"
+ORDER_LINES = "features_order_lines"
+WHOLE = "features_all_order_lines"
+
+BLOCK = 2_000_000
+"""Order lines of a block, about."""
+
+SAMPLE = 100_000
+"""Order lines from which the cuts are found."""
+
+Cuts = Mapping[str, Sequence[str]]
+"""By `user_id` and by `item_id` the ids, in order, at which a new block begins; empty for a short history."""
+
+
+def cuts(connection: duckdb.DuckDBPyConnection, since: datetime, until: datetime) -> Cuts:
+    """Where to cut the users and items of the order lines after `since` and up to `until`."""
+    lines = f"(FROM {WHOLE} WHERE {EVENT_TIMESTAMP} > '{since}' AND {EVENT_TIMESTAMP} <= '{until}')"
+    count = int(connection.sql(f"SELECT count(*) FROM {lines}").fetchall()[0][0])
+    parts, step = -(-count // BLOCK), max(count // SAMPLE, 1)
+    return {key: _cuts(connection, lines, key, parts, step) for key in ("user_id", "item_id")} if parts > 1 else {}
+
+
+def _cuts(connection: duckdb.DuckDBPyConnection, lines: str, key: str, parts: int, step: int) -> list[str]:
+    numbered = f"SELECT {key}, row_number() OVER () AS number FROM {lines}"
+    query = f"SELECT {key} FROM ({numbered}) WHERE number % {step} = 0 AND {key} IS NOT NULL ORDER BY {key}"
+    found = [str(row[0]) for row in connection.sql(query).fetchall()]
+    return list(dict.fromkeys(found[part * len(found) // parts] for part in range(1, parts))) if found else []
+
+
+def chosen(cuts: Sequence[str], key: str, block: int) -> str:
+    """The SQL condition of a block; nulls are of the last one, as they are last in the order."""
+    limits = [f"{key} >= {_text(cuts[block - 1])}"] if block else []
+    if block == len(cuts):
+        return f"({' AND '.join(limits)} OR {key} IS NULL)" if limits else "true"
+    return " AND ".join([*limits, f"{key} < {_text(cuts[block])}"])
+
+
+def number(cuts: Sequence[str], key: str, first: int = 0) -> str:
+    """SQL for the block of a row, found by halves."""
+    if not cuts:
+        return str(first)
+    middle = len(cuts) // 2
+    below, above = number(cuts[:middle], key, first), number(cuts[middle + 1 :], key, first + middle + 1)
+    return f"CASE WHEN {key} < {_text(cuts[middle])} THEN {below} ELSE {above} END"
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The lines of a long history in files, and the cuts by which they were written."""
+
+    connection: duckdb.DuckDBPyConnection
+    cuts: Cuts
+    folder: Path
+
+    def write_lines(self, lines: str) -> None:
+        """Run the SQL `lines`, which needs all order lines of a user and no other's, block by block of users."""
+        for block in range(len(self.cuts["user_id"]) + 1):
+            narrow(self.connection, ORDER_LINES, WHOLE, chosen(self.cuts["user_id"], "user_id", block))
+            part = self.folder / f"user={block}"
+            self.connection.execute(
+                f"COPY (SELECT *, {number(self.cuts['item_id'], 'item_id')} AS item FROM ({lines})) "
+                f"TO {_text(part.as_posix())} (FORMAT parquet, PARTITION_BY (item))"
+            )
+        self.choose(None, 0)
+
+    def count(self, key: str | None) -> int:
+        """Blocks of a feature table that can be cut by `key`."""
+        return len(self.cuts[key]) + 1 if key else 1
+
+    def choose(self, key: str | None, block: int) -> str:
+        """Have the views of lines and of order lines hold a block; returns its SQL condition."""
+        condition = chosen(self.cuts[key], key, block) if key else "true"
+        narrow(self.connection, ORDER_LINES, WHOLE, condition)
+        part = {"user_id": f"user={block}/*", "item_id": f"*/item={block}"}.get(key or "", "*/*")
+        there = any(self.folder.glob(f"{part}/*.parquet"))
+        files = f"{self.folder.as_posix()}/{part if there else '*/*'}/*.parquet"
+        lines = f"read_parquet({_text(files)}, hive_partitioning = false)"
+        narrow(self.connection, LINES, lines, "true" if there else "false")
+        return condition
+
+
+def narrow(connection: duckdb.DuckDBPyConnection, view: str, rows: str, condition: str) -> None:
+    """Have a view hold the rows that fulfil a condition."""
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * FROM {rows} WHERE {condition}")
+
+
+def write_joined(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], path: Path) -> int:
+    """One Parquet file of several, in their order, as if all their rows had been written at once; returns the rows."""
+    files = ", ".join(_text(part.as_posix()) for part in parts)
+    reader = connection.cursor().sql(f"SELECT * FROM read_parquet([{files}])").to_arrow_reader(ROW_GROUP)
+    counts: list[int] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            counts.append(batch.num_rows)
+            yield batch
+
+    # DuckDB makes a row group of each batch, where of several files it would make some of one and a bit.
+    rows = pa.RecordBatchReader.from_batches(reader.schema, batches())
+    connection.from_arrow(rows).write_parquet(path.as_posix(), compression="zstd", row_group_size=ROW_GROUP)
+    return sum(counts)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
