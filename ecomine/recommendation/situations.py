@@ -21,7 +21,6 @@ from ecomine.recommendation.purchases import ATTRIBUTES, Purchases, codes, day_n
 from ecomine.recommendation.retrievers import AssociationRules, Content, blocks
 from ecomine.recommendation.sessions import SessionParams, SessionRecommender
 from ecomine.store import write_frame
-from ecomine.tables import CATEGORY_SEPARATOR
 
 COLUMNS = ("rank", "item_id", "score", "reason")
 RECENT_HALF_LIVES = 2
@@ -82,7 +81,7 @@ class Situations:
         described = attributes[attributes["item_id"].isin(set(self.items[sold]) | set(new))]
         if described.empty:
             return sparse.csr_matrix(size)
-        model = Content(neighbours=NEIGHBOURS, separator=CATEGORY_SEPARATOR)
+        model = Content(neighbours=NEIGHBOURS)
         model.fit(pd.DataFrame({"user_id": ["-"], "item_id": described["item_id"].iloc[:1]}), described)
         found, place = sparse.coo_matrix(model.similarity), codes(self.items, model.items)
         return blocks.matrix(place[found.row], place[found.col], found.data, size)

@@ -9,6 +9,7 @@ from scipy import sparse
 from ecomine.errors import FeatureError
 from ecomine.recommendation.interactions import Interactions
 from ecomine.recommendation.retrievers.similarity import ItemToItem, nearest
+from ecomine.tables import CATEGORY_SEPARATOR
 
 COLUMNS = ("category", "brand", "title")
 
@@ -22,7 +23,7 @@ class Content(ItemToItem):
     """
 
     neighbours: int = 100
-    separator: str = "/"
+    separator: str = CATEGORY_SEPARATOR
 
     def _similarity(self, interactions: Interactions) -> sparse.csr_matrix:
         unit = self._terms(interactions.attributes)
