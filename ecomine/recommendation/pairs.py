@@ -8,7 +8,8 @@ import pandas as pd
 
 from ecomine.recommendation.candidates import rank_within
 from ecomine.recommendation.interactions import Interactions
-from ecomine.recommendation.retrievers import Scorer, blocks
+from ecomine.recommendation.retrievers import EASE, Scorer, blocks
+from ecomine.recommendation.retrievers.factors import Factors
 from ecomine.store import write_frame
 
 _CELLS = 4_000_000
@@ -38,6 +39,7 @@ class PairFinder:
 
     def _hold(self, of_user: pd.DataFrame, of_item: pd.DataFrame, of_pair: pd.DataFrame) -> None:
         self.of_user, self.of_item, self.of_pair = of_user, of_item, of_pair
+        self._index = pd.Index(self.users)
         self._user = of_user.to_numpy(np.float32)
         self._item = of_item.to_numpy(np.float32)
         user, item, shape = of_pair["user"].to_numpy(), of_pair["item"].to_numpy(), (len(self.users), len(self.items))
@@ -67,8 +69,16 @@ class PairFinder:
         return self
 
     def block(self) -> int:
-        """Users to ask for at a time."""
-        return int(np.clip(_CELLS // max(len(self.items), 1), 16, 1024))
+        """Users to ask for at a time; fewer where some retriever has a score for every item."""
+        full = any(
+            isinstance(retriever, Factors | EASE) and self.candidates[name]
+            for name, retriever in self.retrievers.items()
+        )
+        return int(np.clip(_CELLS // max(len(self.items), 1), 16, 1024)) if full else 1024
+
+    def codes(self, user_ids: np.ndarray) -> np.ndarray:
+        """Places of the ids among the users known; -1 for somebody unknown."""
+        return np.asarray(self._index.get_indexer(pd.Index(user_ids)))
 
     def rows(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
         """Positions in `users` (codes, -1 for somebody unknown), item codes, and a frame of float32 features.
@@ -102,7 +112,10 @@ class PairFinder:
         columns["popularity_gap"] = columns["item_popularity"] - columns["user_popularity"]
         if self.repeat:
             columns |= self._habits(users[row], item)
-        return row, item, pd.DataFrame({name: np.asarray(value, np.float32) for name, value in columns.items()})
+        values = np.empty((len(row), len(columns)), np.float32)
+        for place, value in enumerate(columns.values()):
+            values[:, place] = value
+        return row, item, pd.DataFrame(values, columns=list(columns))
 
     def _habits(self, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
         wanted = blocks.key(user, item, max(len(self.items), 1))

@@ -15,7 +15,6 @@ from ecomine.recommendation.candidates import rank_within
 from ecomine.recommendation.interactions import Interactions, hold_out
 from ecomine.recommendation.pairs import PairFinder
 from ecomine.recommendation.params import RecommendationParams
-from ecomine.recommendation.purchases import codes
 from ecomine.recommendation.rankers import LinearRanker, Lists, Ranker, XGBoostRanker
 from ecomine.recommendation.retrievers import (
     ALS,
@@ -51,6 +50,9 @@ SETTINGS = (
     *("model", "objective", "ranking", "rows", "seed", "threads"),
 )
 """Arguments of `TwoStageRecommender`, each an attribute of the same name."""
+
+_ROWS_A_USER = 10
+"""So many users are asked, at most, that each could give this many rows: many lists have no hit."""
 
 _VALIDATION = 0.15
 """Share of the users whose lists tell when to stop."""
@@ -134,6 +136,9 @@ class TwoStageRecommender:
         truth = np.unique(future.user * width + future.item)
         users = np.unique(future.user)
         random = np.random.default_rng([self.seed, fold])
+        most = max(self.rows // _ROWS_A_USER, 1)
+        if len(users) > most:
+            users = np.sort(random.choice(users, most, replace=False))
         quota = self.rows / self.folds / max(len(users), 1)
         parts, step = [], finder.block()
         # At least one part, be it empty: it has the columns.
@@ -183,7 +188,7 @@ class TwoStageRecommender:
         """
         finder = self.finder
         wanted = finder.users if user_ids is None else np.asarray(pd.unique(np.asarray(user_ids)))
-        who, step = codes(finder.users, wanted), finder.block()
+        who, step = finder.codes(wanted), finder.block()
         parts = []
         for start in range(0, len(wanted), step):
             row, item, frame = finder.rows(who[start : start + step])

@@ -85,9 +85,8 @@ class Scorer:
         parts = []
         for start in range(0, len(users), _BLOCK):
             chosen = users[start : start + _BLOCK]
-            block = self.scores(chosen)
-            block = block if seen is None else blocks.without(block, blocks.rows(seen, chosen))
-            row, item, value = blocks.best(block, k)
+            (row, item), opinion = self.consult(chosen, k, None if seen is None else blocks.rows(seen, chosen))
+            value = opinion(row, item)
             parts.append((row + start, item, value))
         if not parts:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)

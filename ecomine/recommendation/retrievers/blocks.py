@@ -11,8 +11,8 @@ Pairs = tuple[np.ndarray, np.ndarray]
 Block: TypeAlias = np.ndarray | sparse.csr_matrix
 """Users × items; what is 0 in a sparse block, or not above 0 in a full one, is not known to the retriever."""
 
-_FULL = 0.02
-"""Share of places held above which a block is searched faster as a full one."""
+_CELLS = 500_000
+"""Places searched at a time: as many as stay in the processor's cache."""
 
 
 def matrix(row: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
@@ -36,19 +36,31 @@ def best(block: Block, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     A sparse block must have sorted columns.
     """
-    if not isinstance(block, np.ndarray) and block.nnz > _FULL * block.shape[0] * block.shape[1]:
-        block = block.toarray()
-    if isinstance(block, np.ndarray):
-        return _best_of_full(block, k)
-    row = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
-    # Sorting is stable and the columns are sorted, so ties stay in their order.
-    order = np.lexsort((-block.data, row))
-    place = np.arange(len(row)) - block.indptr[row]
-    kept = order[(place < k) & (block.data[order] > 0)]
-    return row[kept], block.indices[kept], block.data[kept]
+    width = block.shape[1] if isinstance(block, np.ndarray) else int(np.diff(block.indptr).max(initial=0))
+    step = max(1, _CELLS // max(width, 1))
+    parts = []
+    for start in range(0, max(block.shape[0], 1), step):
+        if isinstance(block, np.ndarray):
+            row, column, value = _best_of_part(block[start : start + step], k)
+        else:
+            begins = np.asarray(block.indptr[start : start + step + 1])
+            row, place, value = _best_of_part(_pushed_left(begins, block.data, width), k)
+            column = block.indices[begins[row] + place]
+        parts.append((row + start, column, value))
+    row, column, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return row, column, value
 
 
-def _best_of_full(block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pushed_left(indptr: np.ndarray, data: np.ndarray, width: int) -> np.ndarray:
+    """The numbers held in each row of a sparse matrix, in their order and without the gaps between them."""
+    size = np.diff(indptr)
+    row = np.repeat(np.arange(len(size)), size)
+    full = np.zeros((len(size), width), data.dtype)
+    full[row, np.arange(len(row)) + indptr[0] - indptr[row]] = data[indptr[0] : indptr[-1]]
+    return full
+
+
+def _best_of_part(block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     width = block.shape[1]
     if k < 1 or not block.size:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
@@ -56,14 +68,14 @@ def _best_of_full(block: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np
     if k < width:
         # To select among many equal numbers is slow, so those that do not count are made different from one another.
         apart = np.where(block > 0, block, -np.arange(1, width + 1, dtype=block.dtype))
-        limit = np.maximum(np.partition(apart, width - k, axis=1)[:, width - k, None], 0)
+        apart.partition(width - k, axis=1)
+        limit = np.maximum(apart[:, width - k, None], 0)
     row, column = np.nonzero((block >= limit) & (block > 0))
     value = block[row, column]
     order = np.lexsort((-value, row))
     row = row[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    kept = order[place < k]
-    return row[place < k], column[kept], value[kept]
+    kept = np.arange(len(row)) - np.searchsorted(row, row) < k
+    return row[kept], column[order[kept]], value[order[kept]]
 
 
 def pick(block: Block, row: np.ndarray, column: np.ndarray) -> np.ndarray:
