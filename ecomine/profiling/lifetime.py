@@ -102,7 +102,7 @@ class LifetimeValue:
         count, step = (np.concatenate(part) for part in zip(*steps, strict=True))
         order = np.argsort(-step, kind="stable")
         reached = np.searchsorted(np.cumsum(count[order]), float(weight @ mean))
-        level = step[order[min(reached, len(order) - 1)]]
+        level = step[order[min(int(reached), len(order) - 1)]]
         quantile = np.empty(len(mean))
         for chosen, tail in self._tails(rows, horizon_days):
             quantile[chosen] = (tail.astype(np.float32) >= level).sum(axis=1)
