@@ -1,7 +1,6 @@
 """Will this customer leave?"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ecomine.profiling.classifier import TabularClassifier
 from ecomine.profiling.trees import TreeSettings
@@ -19,10 +18,11 @@ class ChurnModel(TabularClassifier):
         self,
         trees: TreeSettings | None = None,
         share: float = 0.5,
+        averages: bool = False,
         as_levels: Sequence[str] = (),
         monotone: Mapping[str, int] | None = None,
         seed: int = 42,
         threads: int = 2,
-        **more: Any,
+        knots: int = 6,
     ) -> None:
-        super().__init__(trees or SHALLOW, share, more.get("averages", False), as_levels, monotone, seed, threads)
+        super().__init__(trees or SHALLOW, share, averages, as_levels, monotone, seed, threads, knots)

@@ -22,7 +22,8 @@ class TabularClassifier:
     """A blend of trees and logistic regression on any DataFrame of numbers and levels, calibrated (Platt 1999).
 
     share: of the trees in the blend of log odds; averages: whether levels also get their average label; as_levels:
-    numeric columns that hold levels; monotone: column → 1 or -1. The calibration is learned from predictions for rows
+    numeric columns that hold levels; monotone: column → 1 or -1; knots: of the broken
+    lines of the regression, 1 for straight ones. The calibration is learned from predictions for rows
     that the predicting model had not seen.
     """
 
@@ -35,7 +36,9 @@ class TabularClassifier:
         monotone: Mapping[str, int] | None = None,
         seed: int = 42,
         threads: int = 2,
+        knots: int = 6,
     ) -> None:
+        self.knots = knots
         self.settings = trees or TreeSettings()
         self.share, self.averages, self.as_levels = share, averages, tuple(as_levels)
         self.monotone, self.seed, self.threads = dict(monotone or {}), seed, threads
@@ -80,7 +83,7 @@ class TabularClassifier:
         self.columns = Columns(self.averages, self.as_levels).fit(seen, label)
         values, names = self.columns.training_matrix(seen, label, self.seed), self.columns.names
         self.trees = Trees(self.settings, self.monotone).fit(values, label, names, self.threads, self.seed)
-        self.plain = BrokenLineLogistic().fit(values, label)
+        self.plain = BrokenLineLogistic(self.knots).fit(values, label)
 
     def _margins(self, seen: pd.DataFrame) -> np.ndarray:
         values = self.columns.matrix(seen)
@@ -98,6 +101,7 @@ class TabularClassifier:
             "monotone": self.monotone,
             "seed": self.seed,
             "threads": self.threads,
+            "knots": self.knots,
         }
 
     def save(self, folder: Path, name: str = "classifier") -> None:

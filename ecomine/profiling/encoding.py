@@ -78,10 +78,8 @@ class Columns:
 
     def _means(self, codes: np.ndarray, label: np.ndarray, name: str) -> np.ndarray:
         known, size = codes >= 0, len(self.levels[name])
-        total, count = np.bincount(codes[known], label[known], size), np.bincount(codes[known], minlength=size)
-        return np.asarray(
-            (total + self._SHRINK * self.mean) / (np.bincount(codes[known], minlength=size) + self._SHRINK)
-        )
+        total, count = (np.bincount(codes[known], weights, size) for weights in (label[known], None))
+        return np.asarray((total + self._SHRINK * self.mean) / (count + self._SHRINK))
 
     def _average(self, means: np.ndarray, frame: pd.DataFrame, name: str) -> np.ndarray:
         # The overall average stands last, where the code -1 of an unknown level finds it.

@@ -33,8 +33,9 @@ class PurchaseIntent(TabularClassifier):
         monotone: Mapping[str, int] | None = None,
         seed: int = 42,
         threads: int = 2,
+        knots: int = 6,
     ) -> None:
-        super().__init__(trees or CAREFUL, share, averages, as_levels, monotone, seed, threads)
+        super().__init__(trees or CAREFUL, share, averages, as_levels, monotone, seed, threads, knots)
         self.pages, self.signals = dict(pages or {}), tuple(signals)
 
     def derive(self, frame: pd.DataFrame) -> pd.DataFrame:
