@@ -8,8 +8,7 @@ import duckdb
 import pandas as pd
 
 from ecomine.domain import Inputs
-from ecomine.profiling.portrait import MONEY, UNKNOWN, lines_until
-from ecomine.tables import CATEGORY_SEPARATOR
+from ecomine.profiling.portrait import MONEY, UNKNOWN, materialised
 
 Relation = duckdb.DuckDBPyRelation
 
@@ -22,7 +21,7 @@ _LEAST_TOGETHER = 10
 def tables(inputs: Inputs, people: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Everything that the tables of `inputs` allow, up to as_of; `people` gives each user_id a segment."""
     until = f"event_timestamp <= TIMESTAMP '{inputs.as_of}'"
-    lines = lines_until(inputs, inputs.as_of)
+    lines = materialised(inputs, inputs.as_of)
     made = {
         "retention": retention(lines),
         "repeat_purchase": repeat_purchase(lines),
@@ -151,16 +150,18 @@ def promotions(lines: Relation, offers: Relation) -> pd.DataFrame:
     both in and out of promotion. An item is in promotion on a day where it is so at any location.
     """
     have = set(offers.columns)
-    shown = [f"({name} IS NOT NULL AND {name} <> '')" if name in have else "false" for name in ("display", "mailer")]
-    extra = ", ".join(name for name in ("display", "mailer") if name in have) or "1"
+    shown = [
+        f"bool_or({name} IS NOT NULL AND {name} <> '')" if name in have else "false" for name in ("display", "mailer")
+    ]
+    # The same offer holds at many locations; to bring these together first is what keeps this fast.
     kinds = offers.query(
         "offers",
-        f"""SELECT item_id, CAST(day AS DATE) AS day, bool_or(displayed) AS displayed, bool_or(mailed) AS mailed FROM (
-            SELECT item_id, {shown[0]} AS displayed, {shown[1]} AS mailed, unnest(generate_series(
-                CAST(start_date AS DATE), CAST(least(end_date, start_date + INTERVAL 366 DAY) AS DATE) - 1,
-                INTERVAL 1 DAY)) AS day
-            FROM (SELECT DISTINCT item_id, start_date, end_date, {extra}
-                  FROM offers)) GROUP BY ALL""",
+        f"""WITH whole AS (SELECT item_id, start_date, end_date, {shown[0]} AS displayed, {shown[1]} AS mailed
+                FROM offers GROUP BY item_id, start_date, end_date),
+        daily AS (SELECT item_id, displayed, mailed, unnest(generate_series(CAST(start_date AS DATE),
+                CAST(least(end_date, start_date + INTERVAL 366 DAY) AS DATE) - 1, INTERVAL 1 DAY)) AS day FROM whole)
+        SELECT item_id, CAST(day AS DATE) AS day, bool_or(displayed) AS displayed, bool_or(mailed) AS mailed
+        FROM daily GROUP BY ALL""",
     )
     sold = lines.query(
         "lines",
@@ -173,7 +174,8 @@ def promotions(lines: Relation, offers: Relation) -> pd.DataFrame:
         .query(
             "days",
             """WITH items AS (SELECT item, CASE WHEN day IS NULL THEN 'none'
-                    WHEN displayed AND mailed THEN 'display, mailer' WHEN displayed THEN 'display' WHEN mailed THEN 'mailer' ELSE 'price' END AS promotion,
+                    WHEN displayed AND mailed THEN 'display, mailer' WHEN displayed THEN 'display'
+                    WHEN mailed THEN 'mailer' ELSE 'price' END AS promotion,
                 CAST(SUM(units) AS DOUBLE) / count(*) AS units, count(*) AS days FROM days GROUP BY ALL),
             plain AS (SELECT item, units AS plain FROM items WHERE promotion = 'none' AND units > 0)
             SELECT promotion, count(*) AS items, CAST(SUM(days) AS BIGINT) AS item_days,
@@ -188,13 +190,12 @@ def promotions(lines: Relation, offers: Relation) -> pd.DataFrame:
 def baskets(lines: Relation) -> pd.DataFrame:
     """Categories that are bought together: support, confidence and lift of the pairs with the highest lift.
 
-    Categories are taken at their first two levels (items where there are none); association as of Agrawal and others
+    Items stand for themselves where they have no category; association as of Agrawal and others
     (1993) for pairs, on orders of at most 50 categories.
     """
-    what = f"array_to_string(string_split(category, '{CATEGORY_SEPARATOR}')[:2], '{CATEGORY_SEPARATOR}')"
     return lines.query(
         "lines",
-        f"""WITH kinds AS (SELECT DISTINCT order_id, coalesce({what}, CAST(item_id AS VARCHAR)) AS kind FROM lines),
+        f"""WITH kinds AS (SELECT DISTINCT order_id, coalesce(category, CAST(item_id AS VARCHAR)) AS kind FROM lines),
         small AS (SELECT * FROM kinds QUALIFY count(*) OVER (PARTITION BY order_id) <= 50),
         frequent AS (SELECT kind, count(*) AS orders FROM small GROUP BY kind ORDER BY orders DESC, kind LIMIT 300),
         kept AS (SELECT order_id, kind FROM small SEMI JOIN frequent USING (kind)),

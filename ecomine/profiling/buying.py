@@ -144,6 +144,7 @@ class Pareto:
     """
 
     nodes: int = 32
+    tail_nodes: int = 12
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "s", "beta")
     start: ClassVar[tuple[float, ...]] = (1.0, 1.0, 1.0, 1.0)
 
@@ -193,7 +194,7 @@ class Pareto:
     ) -> np.ndarray:
         """P(X >= m), a row a customer, a column a number in `m`; integrated over the moment of stopping."""
         r, alpha, s, beta = theta
-        place, width = np.polynomial.legendre.leggauss(self.nodes)
+        place, width = np.polynomial.legendre.leggauss(self.tail_nodes)
         moments = horizon * (place + 1) / 2
         lasting = (beta + age) / (beta + age + horizon)
         reached = lasting[:, None] ** s * _negative_binomial_tail(r + x, alpha + age, horizon, m)
@@ -253,9 +254,9 @@ def fit(
 
 
 def terms(model: BuyingModel, theta: np.ndarray, x: np.ndarray, age: np.ndarray, horizon: float) -> np.ndarray:
-    """How many purchases at most need be considered in the horizon: mean and ten deviations, were all alive."""
+    """How many purchases at most need be considered in the horizon: mean and eight deviations, were all alive."""
     r, alpha = theta[:2]
     k = getattr(model, "k", 1)
     mean = (r + k * x) / (alpha + age) * horizon
     deviation = np.sqrt(mean * (1 + horizon / (alpha + age)))
-    return np.asarray(np.ceil((mean + 10 * deviation) / k + 12), np.int64)
+    return np.asarray(np.ceil((mean + 8 * deviation) / k + 12), np.int64)

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ class TabularClassifier:
         """Columns that the model sees; an estimator with ideas of its own adds to them here."""
         return frame
 
-    def fit(self, frame: pd.DataFrame, label: pd.Series | np.ndarray) -> "TabularClassifier":
+    def fit(self, frame: pd.DataFrame, label: pd.Series | np.ndarray) -> Self:
         """Learns; the label is 0 or 1. Raises NotEnoughDataError where it has only one of them."""
         seen, known = self.derive(frame).reset_index(drop=True), flags(label)
         # Dealing by rank within each class keeps the classes' shares the same in every part.
@@ -66,7 +67,10 @@ class TabularClassifier:
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Calibrated probability, a number a row; raises FeatureError where a column is missing."""
-        return np.asarray(special.expit(_line(self.platt, self._blend(self._margins(self.derive(frame))))))
+        values = self.columns.matrix(self.derive(frame))
+        trees = self.trees.margin(values) if self.share > 0 else np.zeros(len(values))
+        plain = self.plain.margin(values) if self.share < 1 else np.zeros(len(values))
+        return np.asarray(special.expit(_line(self.platt, self._blend(np.stack([trees, plain])))))
 
     def predict_plainly(self, frame: pd.DataFrame) -> np.ndarray:
         """The same by logistic regression alone."""
@@ -117,7 +121,7 @@ class TabularClassifier:
         write_json(folder / f"{name}.json", state)
 
     @classmethod
-    def load(cls, folder: Path, name: str = "classifier") -> "TabularClassifier":
+    def load(cls, folder: Path, name: str = "classifier") -> Self:
         """The inverse of `save`."""
         state = json.loads((folder / f"{name}.json").read_text())
         arguments = state["arguments"]

@@ -65,7 +65,11 @@ class Columns:
                 f"The rows lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
                 "Give the columns that the model was fitted with."
             )
-        parts = [numbers(frame[name])[:, None] for name in self.numbers]
+        plain = frame[self.numbers]
+        if (plain.dtypes == np.float64).all():
+            parts = [plain.to_numpy()]
+        else:
+            parts = [numbers(plain[name])[:, None] for name in self.numbers]
         for name, levels in self.levels.items():
             parts.append((self._codes(frame, name)[:, None] == np.arange(len(levels))).astype(float))
         if self.averages:

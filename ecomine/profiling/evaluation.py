@@ -31,7 +31,7 @@ def evaluate(model: Profiler, frame: pd.DataFrame, truth: pd.DataFrame, params: 
         )
     actual = frame[["user_id"]].merge(truth, on="user_id", how="left", validate="1:1")
     spent = actual[VALUE].to_numpy(float)
-    told = model.predict(frame)
+    told, plainly = model.predict(frame), model.predict(frame, plainly=True)
     worth = contact_gain(spent, params)
     past = (frame["mean_spend"].fillna(0) * frame["paid_days"] / np.maximum(frame["age_days"], 1)).to_numpy(float)
     quiet = (frame["age_days"] - frame["recency_days"]).to_numpy(float)
@@ -54,7 +54,10 @@ def evaluate(model: Profiler, frame: pd.DataFrame, truth: pd.DataFrame, params: 
             **_probability("buy", told["buy"].to_numpy(), bought),
             **_probability("churn", told["churn"].to_numpy(), lost),
         },
-        "linear": _probability("buy", told["buy_plainly"].to_numpy(), bought),
+        "linear": {
+            **_probability("buy", plainly["buy"].to_numpy(), bought),
+            **_probability("churn", plainly["churn"].to_numpy(), lost),
+        },
         "lifetime": {
             **_value(frame["expected_value"].to_numpy(float), spent),
             "interval_holds": float(

@@ -95,8 +95,7 @@ def known(inputs: Inputs, at: datetime) -> tuple[pd.DataFrame, LifetimeValue]:
     for name in ("repeats", "recency_days", "age_days", "paid_days", "mean_spend"):
         rows[name] = summary[name].astype(float)
     rows["alive"] = model.alive(summary)
-    rows["expected_orders"] = model.expected(summary, params.horizon_days)
-    rows[list(MONEY_COLUMNS)] = money.to_numpy()
+    rows[["expected_orders", *MONEY_COLUMNS]] = money.to_numpy()
     ties = neighbours(inputs, at)
     if ties is None:
         return rows.assign(**dict.fromkeys(TIE_COLUMNS, np.nan)), model

@@ -109,7 +109,7 @@ class LifetimeValue:
         return ((1 - _TYPICAL) * mean + _TYPICAL * quantile)[place]
 
     def value(self, summary: pd.DataFrame, horizon_days: float, interval: float = 0.9) -> pd.DataFrame:
-        """Money within the horizon, a row a customer: value (its mean), value_low and value_high.
+        """Within the horizon, a row a customer: expected (purchases), value (mean money), value_low and value_high.
 
         The interval holds the uncertainty about rate, spend, purchases and their amounts, from the same quasi-random
         draws for everybody: purchases by their exact distribution, money as a ratio of gamma variates in the cube-root
@@ -121,10 +121,10 @@ class LifetimeValue:
         amount = spending.expected(self.spend, paid, spent)
         by_row = np.argsort(place, kind="stable")
         first = np.searchsorted(place[by_row], np.arange(len(rows[0]) + 1))
-        result = np.empty((len(summary), 3))
+        result = np.empty((len(summary), 4))
         draws = _draws(self.draws)
         for chosen, tail in self._tails(rows, horizon_days):
-            counts = _sorted_counts(tail, self.draws)
+            counts, mean = _sorted_counts(tail, self.draws), tail.sum(axis=1)
             size = first[chosen + 1] - first[chosen]
             customer = by_row[np.repeat(first[chosen], size) + _ranges(size)]
             row = np.repeat(np.arange(len(chosen)), size)
@@ -133,8 +133,8 @@ class LifetimeValue:
                 who, which = customer[part], row[part]
                 money = _ratio(self.spend[0] * counts[which], shape[who][:, None], draws) * rate[who][:, None]
                 low, high = np.quantile(money, [(1 - interval) / 2, (1 + interval) / 2], axis=1)
-                result[who] = np.column_stack([tail[which].sum(axis=1) * amount[who], low, high])
-        return pd.DataFrame(result, columns=["value", "value_low", "value_high"], index=summary.index)
+                result[who] = np.column_stack([mean[which], mean[which] * amount[who], low, high])
+        return pd.DataFrame(result, columns=["expected", "value", "value_low", "value_high"], index=summary.index)
 
     def _distinct(self, summary: pd.DataFrame) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Distinct (x, t_x, age) in the model's unit, the place of each customer among them, and how often each is."""

@@ -78,13 +78,17 @@ class Profiler:
                 model = TabularClassifier(trees, seed=self.seed, threads=self.threads, knots=1)
                 self.classifiers[name] = model.fit(design, flags)
         spent = np.maximum(rows[VALUE].to_numpy(float), 0.0)
-        tweedie = dataclasses.replace(trees, objective="reg:tweedie")
+        self.usual = max(float(spent.mean()), 1e-9)
+        offset = self._offset(rows)
+        self.middle = float(offset.mean())
+        # In units of the usual money, so that a weight in a leaf is about a number of customers.
+        tweedie = dataclasses.replace(trees, objective="reg:tweedie", min_child_weight=FEWEST)
         self.value_trees = Trees(tweedie).fit(
-            design.to_numpy(float), spent, list(design.columns), self.threads, self.seed
+            design.to_numpy(float), spent / self.usual, list(design.columns), self.threads, self.seed, offset
         )
-        told = np.exp(self.value_trees.margin(design.to_numpy(float)))
+        told = np.exp(self.value_trees.margin(design.to_numpy(float), offset))
         # Trees of this objective hold the total only about; money must add up.
-        self.level = float(spent.sum() / told.sum()) if spent.sum() > 0 else 0.0
+        self.level = float(spent.sum() / told.sum())
         self._look(inputs)
         return self
 
@@ -93,14 +97,13 @@ class Profiler:
         self.as_of = inputs.as_of
         before = inputs.as_of - timedelta(days=self.params.horizon_days)
         rows, self.lifetime = known(inputs, inputs.as_of)
-        people, earlier = portrait(inputs, inputs.as_of), portrait(inputs, before)
+        people, earlier = portrait(inputs, inputs.as_of), portrait(inputs, before, whole=False)
         behaviour, then = _behaviour(people, inputs.as_of), _behaviour(earlier, before)
-        made = Segmenter(
-            self.params.segments or None, self.params.segmentation, BEHAVIOUR, self.params.most_segments, self.seed
-        )
+        asked = self.params
+        made = Segmenter(asked.segments or None, asked.segmentation, BEHAVIOUR, asked.most_segments, self.seed)
         previous = made.fit(then) if len(then) >= 4 else None
         number = None if previous is None else len(previous.labels)
-        self.segmenter = Segmenter(number, self.params.segmentation, BEHAVIOUR, self.params.most_segments, self.seed)
+        self.segmenter = Segmenter(number, asked.segmentation, BEHAVIOUR, asked.most_segments, self.seed)
         self.segmenter.fit(behaviour, previous)
         names = self.segmenter.name(self.segmenter.predict(behaviour))
         people = people.assign(segment=names)
@@ -115,9 +118,8 @@ class Profiler:
         self.people = rows.merge(people, on="user_id", how="inner").sort_values("user_id", ignore_index=True)
         self.tables = analysis.tables(inputs, people[["user_id", "segment"]])
         self.tables["segments"] = segment_profile(people, behaviour)
-        self.tables["choice_of_segments"] = (
-            pd.DataFrame(made.choice) if made.choice else pd.DataFrame({"k": [number or 0]})
-        )
+        if made.choice:
+            self.tables["choice_of_segments"] = pd.DataFrame(made.choice)
         if previous is not None:
             old = pd.Series(previous.name(previous.predict(then)), index=earlier["user_id"])
             self.tables["migration"] = migration(old, pd.Series(names, index=people["user_id"]))
@@ -136,23 +138,30 @@ class Profiler:
         quiet = columns["age_days"] - columns["recency_days"]
         return pd.DataFrame({**columns, "quiet_days": quiet, "quiet_by_gap": quiet / gap})
 
-    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Columns buy, churn and value, one row a row; and buy_plainly by logistic regression."""
+    def _offset(self, rows: pd.DataFrame) -> np.ndarray:
+        """What the lifetime model says, as the logarithm that the trees start from."""
+        return np.asarray(np.log(np.maximum(numbers(rows["expected_value"]) / self.usual, 1e-3)))
+
+    def predict(self, rows: pd.DataFrame, plainly: bool = False) -> pd.DataFrame:
+        """Columns buy, churn and value, one row a row; asked for `plainly`, buy is told by logistic regression."""
         design = self.design(rows)
         if design.empty:
-            return pd.DataFrame({name: np.zeros(0) for name in ("buy", "churn", "value", "buy_plainly")})
-        told = {"value": np.exp(self.value_trees.margin(design.to_numpy(float))) * self.level}
+            return pd.DataFrame({name: np.zeros(0) for name in ("buy", "churn", "value")})
+        told = {"value": np.exp(self.value_trees.margin(design.to_numpy(float), self._offset(rows))) * self.level}
         for column, name in (("buy", LABEL), ("churn", LOST)):
             classifier = self.classifiers.get(name)
-            told[column] = np.full(len(rows), self.rates[name]) if classifier is None else classifier.predict(design)
-        plain = self.classifiers.get(LABEL)
-        told["buy_plainly"] = told["buy"] if plain is None else plain.predict_plainly(design)
+            if classifier is None:
+                told[column] = np.full(len(rows), self.rates[name])
+            else:
+                told[column] = classifier.predict_plainly(design) if plainly else classifier.predict(design)
         return pd.DataFrame(told)
 
     def contributions(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """What moves value, buy and churn of each row: thing told → contributions by column."""
         design = self.design(rows)
-        parts = {"value": pd.DataFrame(self.value_trees.contributions(design.to_numpy(float)), columns=design.columns)}
+        value = pd.DataFrame(self.value_trees.contributions(design.to_numpy(float)), columns=design.columns)
+        # What the trees start from is a driver like the others.
+        parts = {"value": value.assign(expected_value=value["expected_value"] + self._offset(rows) - self.middle)}
         for column, name in (("buy", LABEL), ("churn", LOST)):
             if name in self.classifiers:
                 parts[column] = self.classifiers[name].contributions(design)
@@ -168,6 +177,8 @@ class Profiler:
             "features": self.features,
             "rates": self.rates,
             "level": self.level,
+            "usual": self.usual,
+            "middle": self.middle,
             "trees": dataclasses.asdict(self.value_trees.settings),
             "classifiers": sorted(self.classifiers),
             "intent": self.intent is not None,
@@ -194,6 +205,7 @@ class Profiler:
         model = cls(settings.build(ProfilingParams, state["params"], "params"), state["seed"], state["threads"])
         model.as_of = datetime.fromisoformat(state["as_of"])
         model.features, model.rates, model.level = tuple(state["features"]), state["rates"], float(state["level"])
+        model.usual, model.middle = float(state["usual"]), float(state["middle"])
         model.people = pd.read_parquet(folder / "people.parquet")
         model.tables = {name: pd.read_parquet(folder / f"table-{name}.parquet") for name in state["tables"]}
         model.classifiers = {name: TabularClassifier.load(folder, name) for name in state["classifiers"]}

@@ -19,12 +19,13 @@ _RECENT_DAYS = 90
 _SHRINK = 20.0
 """Lines by which a customer's price paid is shrunk towards everybody's."""
 
+TABLE = "profiling_lines"
 MONEY = "CAST(quantity * unit_price AS DECIMAL(18, 4))"
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def lines_until(inputs: Inputs, at: datetime) -> duckdb.DuckDBPyRelation:
-    """Order lines known at a moment, with every optional column and the item's category and brand."""
+    """Order lines known at a moment, with every optional column, the item's brand and category (two levels)."""
     given = inputs.tables["order_lines"]
     have = set(given.columns)
     optional = {"list_price": "unit_price", "discount": "0.0", "coupon_id": "NULL", "location_id": "NULL"}
@@ -34,24 +35,34 @@ def lines_until(inputs: Inputs, at: datetime) -> duckdb.DuckDBPyRelation:
     )
     items = inputs.tables.get("items")
     have = set(items.columns) if items is not None else set()
-    text = [
-        f"CAST({name} AS VARCHAR) AS {name}" if name in have else f"NULL::VARCHAR AS {name}"
-        for name in ("category", "brand")
-    ]
-    if items is None:
-        return lines.project(f"*, {', '.join(text)}")
-    goods = items.project(f"item_id, {', '.join(text)}").query(
-        "i", "SELECT DISTINCT ON (item_id) * FROM i ORDER BY ALL"
+    # A category is taken at its first two levels, once an item and not once a line.
+    broad = (
+        f"array_to_string(string_split(CAST(category AS VARCHAR), '{CATEGORY_SEPARATOR}')[:2], '{CATEGORY_SEPARATOR}')"
     )
+    texts = {"category": broad, "brand": "CAST(brand AS VARCHAR)"}
+    columns = [f"{texts[name] if name in have else 'NULL::VARCHAR'} AS {name}" for name in texts]
+    if items is None:
+        return lines.project(f"*, {', '.join(columns)}")
+    goods = items.query("i", f"SELECT DISTINCT ON (item_id) item_id, {', '.join(columns)} FROM i ORDER BY ALL")
     return lines.set_alias("lines").join(goods.set_alias("goods"), "item_id", how="left")
 
 
-def portrait(inputs: Inputs, at: datetime) -> pd.DataFrame:
-    """Habits and interests of everybody who bought something up to `at`, sorted by user_id; no nulls."""
-    lines = lines_until(inputs, at)
+def materialised(inputs: Inputs, at: datetime) -> duckdb.DuckDBPyRelation:
+    """The same as a temporary table, with `recent`: whether a line is of the last 90 days."""
     recent = f"event_timestamp > TIMESTAMP '{at}' - INTERVAL {_RECENT_DAYS} DAY"
-    table = "profiling_lines"
-    lines.query("lines", f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT *, {recent} AS recent FROM lines")
+    lines_until(inputs, at).query(
+        "lines", f"CREATE OR REPLACE TEMP TABLE {TABLE} AS SELECT *, {recent} AS recent FROM lines"
+    )
+    return inputs.connection.table(TABLE)
+
+
+def portrait(inputs: Inputs, at: datetime, *, whole: bool = True) -> pd.DataFrame:
+    """Habits and interests of everybody who bought something up to `at`, sorted by user_id; no nulls.
+
+    Not `whole`, it lacks brands and visits, and is made sooner.
+    """
+    table = TABLE
+    materialised(inputs, at)
     connection = inputs.connection
     frame = connection.sql(
         f"""WITH known AS (
@@ -77,17 +88,19 @@ def portrait(inputs: Inputs, at: datetime) -> pd.DataFrame:
                           count(coupon_id) / count(*) AS coupon_share,
                           coalesce(mode(CAST(location_id AS VARCHAR) ORDER BY location_id), '{UNKNOWN}') AS location
                    FROM {table} GROUP BY user_id)
-        SELECT rhythm.*, variety, CASE WHEN listed > 0 THEN greatest(least(off / listed, 1), 0) ELSE 0 END AS discount_share,
-               discounted_share, coupon_share, location, -coalesce(paid, 0) AS price_sensitivity
+        SELECT rhythm.*, variety, discounted_share,
+               CASE WHEN listed > 0 THEN greatest(least(off / listed, 1), 0) ELSE 0 END AS discount_share,
+               coupon_share, location, -coalesce(paid, 0) AS price_sensitivity
         FROM rhythm JOIN habits USING (user_id) LEFT JOIN paid USING (user_id) ORDER BY user_id"""
     ).df()
-    for name in ("category", "brand"):
+    for name in ("category", "brand") if whole else ("category",):
         frame = frame.merge(interests(connection, table, name), on="user_id", how="left")
         frame[name] = frame[name].fillna(UNKNOWN)
         frame[[f"{name}_strength", f"{name}_trend"]] = frame[[f"{name}_strength", f"{name}_trend"]].fillna(0.0)
-    frame = frame.merge(visits(inputs, at), on="user_id", how="left")
-    frame[["device", "referrer"]] = frame[["device", "referrer"]].fillna(UNKNOWN)
-    frame["sessions"] = frame["sessions"].fillna(0.0)
+    if whole:
+        frame = frame.merge(visits(inputs, at), on="user_id", how="left")
+        frame[["device", "referrer"]] = frame[["device", "referrer"]].fillna(UNKNOWN)
+        frame["sessions"] = frame["sessions"].fillna(0.0)
     gap = (frame.last_order - frame.first_order).dt.total_seconds() / 86_400 / (frame.days - 1).clip(lower=1)
     usual = float(gap[frame.days > 1].median()) if (frame.days > 1).any() else 30.0
     # A gap known from few orders is pulled towards what is usual in the shop.
@@ -99,13 +112,11 @@ def portrait(inputs: Inputs, at: datetime) -> pd.DataFrame:
 def interests(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> pd.DataFrame:
     """The favourite category or brand: its share of the money, and how that share changed of late.
 
-    A category is taken at its first two levels. Strength is the share over everything; trend is the share of the last
+    Strength is the share over everything; trend is the share of the last
     90 days less the share before (0 where either is empty).
     """
-    level = f"array_to_string(string_split({name}, '{CATEGORY_SEPARATOR}')[:2], '{CATEGORY_SEPARATOR}')"
-    what = level if name == "category" else name
     return connection.sql(
-        f"""WITH kinds AS (SELECT user_id, {what} AS {name},
+        f"""WITH kinds AS (SELECT user_id, {name},
                 SUM({MONEY}) AS money, SUM({MONEY}) FILTER (recent) AS late, SUM({MONEY}) FILTER (NOT recent) AS early
             FROM {table} WHERE {name} IS NOT NULL AND {name} <> '' GROUP BY ALL),
         shares AS (SELECT *, CAST(money AS DOUBLE) / nullif(CAST(SUM(money) OVER mine AS DOUBLE), 0) AS share,
@@ -131,14 +142,15 @@ def visits(inputs: Inputs, at: datetime) -> pd.DataFrame:
     )
     return events.query(
         "events",
-        f"""SELECT user_id, mode({device} ORDER BY {device}) AS device, mode({referrer} ORDER BY {referrer}) AS referrer,
+        f"""SELECT user_id, mode({device} ORDER BY {device}) AS device,
+            mode({referrer} ORDER BY {referrer}) AS referrer,
             CAST(count(DISTINCT {session}) AS DOUBLE) AS sessions FROM events
         WHERE event_timestamp <= TIMESTAMP '{at}' AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id""",
     ).df()
 
 
 def neighbours(inputs: Inputs, at: datetime) -> pd.DataFrame | None:
-    """Of the people tied to each customer: how many, their mean orders and money of the last 90 days; None without ties."""
+    """Of the people tied to each customer: how many, mean orders and money of the last 90 days; None without ties."""
     ties = inputs.tables.get("social_edges")
     if ties is None:
         return None
@@ -152,7 +164,8 @@ def neighbours(inputs: Inputs, at: datetime) -> pd.DataFrame | None:
         GROUP BY ALL""",
     )
     return inputs.connection.sql(
-        """SELECT user_id, CAST(count(*) AS DOUBLE) AS ties, CAST(coalesce(SUM(orders), 0) AS DOUBLE) / count(*) AS tie_orders,
+        """SELECT user_id, CAST(count(*) AS DOUBLE) AS ties,
+            CAST(coalesce(SUM(orders), 0) AS DOUBLE) / count(*) AS tie_orders,
             CAST(coalesce(SUM(money), 0) AS DOUBLE) / count(*) AS tie_money
         FROM profiling_ties LEFT JOIN profiling_late USING (other_user_id) GROUP BY user_id ORDER BY user_id"""
     ).df()

@@ -21,9 +21,8 @@ def check(model: Profiler, decisions: pd.DataFrame, inputs: Inputs) -> list[Chec
     chances = decisions[list(PROBABILITIES)].to_numpy(float)
     wrong = int((~((chances >= 0) & (chances <= 1))).sum())
     money = decisions[["value_low", "value", "value_high"]].to_numpy(float)
-    crossed = int(
-        (~(np.isfinite(money).all(axis=1) & (np.diff(money, axis=1) >= 0).all(axis=1) & (money[:, 0] >= 0))).sum()
-    )
+    ordered = np.isfinite(money).all(axis=1) & (np.diff(money, axis=1) >= 0).all(axis=1) & (money[:, 0] >= 0)
+    crossed = int((~ordered).sum())
     silent = int((decisions["value_reason"] == "").sum())
     widest = float(decisions["segment"].value_counts(normalize=True).max()) if len(decisions) else 1.0
     total, spent = float(money[:, 1].sum()), _spent(inputs)

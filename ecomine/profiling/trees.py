@@ -32,7 +32,16 @@ class Trees:
     def __init__(self, settings: TreeSettings, monotone: Mapping[str, int] | None = None) -> None:
         self.settings, self.monotone = settings, dict(monotone or {})
 
-    def fit(self, values: np.ndarray, label: np.ndarray, names: list[str], threads: int, seed: int) -> "Trees":
+    def fit(
+        self,
+        values: np.ndarray,
+        label: np.ndarray,
+        names: list[str],
+        threads: int,
+        seed: int,
+        offset: np.ndarray | None = None,
+    ) -> "Trees":
+        """Grows the trees; `offset` is the margin that each row starts from."""
         import xgboost
 
         settings = self.settings
@@ -50,17 +59,23 @@ class Trees:
         }
         if self.monotone:
             options["monotone_constraints"] = tuple(self.monotone.get(name, 0) for name in names)
-        data = xgboost.QuantileDMatrix(values.astype(np.float32), label, max_bin=128, nthread=threads)
+        data = xgboost.QuantileDMatrix(
+            values.astype(np.float32), label, base_margin=offset, max_bin=128, nthread=threads
+        )
         self.boosters = [
             xgboost.train({**options, "seed": seed + number}, data, settings.rounds) for number in range(settings.seeds)
         ]
         return self
 
-    def margin(self, values: np.ndarray) -> np.ndarray:
-        """Average margin, a number a row: log odds of a binary objective, logarithm of a count or an amount."""
+    def margin(self, values: np.ndarray, offset: np.ndarray | None = None) -> np.ndarray:
+        """Average margin, a number a row: log odds of a binary objective, logarithm of a count or an amount.
+
+        `offset` must be given where the trees were grown on one.
+        """
         rows = values.astype(np.float32)
         predicted = [
-            booster.inplace_predict(rows, predict_type="margin", validate_features=False) for booster in self.boosters
+            booster.inplace_predict(rows, predict_type="margin", validate_features=False, base_margin=offset)
+            for booster in self.boosters
         ]
         return np.asarray(np.mean(predicted, axis=0), np.float64)
 

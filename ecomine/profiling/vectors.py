@@ -6,7 +6,7 @@ import pandas as pd
 from ecomine.domain import Inputs
 from ecomine.profiling.portrait import MONEY
 
-_ITEMS = 20_000
+_ITEMS = 5_000
 """Most bought items that the comparison is made on."""
 
 
@@ -43,7 +43,7 @@ def vectors(inputs: Inputs, user_ids: pd.Series, length: int, seed: int) -> pd.D
     if parts >= 1:
         # Sums over several threads come in changing order; one thread keeps the bytes the same.
         with threadpool_limits(1):
-            found[:, :parts] = TruncatedSVD(parts, random_state=seed, n_iter=4).fit_transform(matrix)
+            found[:, :parts] = TruncatedSVD(parts, random_state=seed, n_iter=2).fit_transform(matrix)
     size = np.linalg.norm(found, axis=1, keepdims=True)
     unit = np.divide(found, size, out=np.zeros_like(found), where=size > 1e-12)
     return pd.DataFrame(np.round(unit, 6), columns=names, index=user_ids.index)
