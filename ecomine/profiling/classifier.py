@@ -55,26 +55,23 @@ class TabularClassifier:
         order = np.random.default_rng(self.seed).permutation(len(known))
         part = np.empty(len(known), np.int64)
         part[order[np.argsort(known[order], kind="stable")]] = np.arange(len(known)) % _FOLDS
-        apart = np.empty((2, len(known)))
+        apart = np.empty(len(known))
         for number in range(_FOLDS):
             here = part == number
-            self._learn(seen[~here].reset_index(drop=True), known[~here])
-            apart[:, here] = self._margins(seen[here])
-        self.platt = _platt(self._blend(apart), known)
-        self.plain_platt = _platt(apart[1], known)
-        self._learn(seen, known)
+            self._learn(seen[~here].reset_index(drop=True), known[~here], self.share < 1)
+            apart[here] = self._blended(self.columns.matrix(seen[here]))
+        self.platt = _platt(apart, known)
+        self._learn(seen, known, True)
         return self
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Calibrated probability, a number a row; raises FeatureError where a column is missing."""
-        values = self.columns.matrix(self.derive(frame))
-        trees = self.trees.margin(values) if self.share > 0 else np.zeros(len(values))
-        plain = self.plain.margin(values) if self.share < 1 else np.zeros(len(values))
-        return np.asarray(special.expit(_line(self.platt, self._blend(np.stack([trees, plain])))))
+        margin = self._blended(self.columns.matrix(self.derive(frame)))
+        return np.asarray(special.expit(self.platt[0] + self.platt[1] * margin))
 
     def predict_plainly(self, frame: pd.DataFrame) -> np.ndarray:
         """The same by logistic regression alone."""
-        return np.asarray(special.expit(_line(self.plain_platt, self._margins(self.derive(frame))[1])))
+        return np.asarray(special.expit(self.plain.margin(self.columns.matrix(self.derive(frame)))))
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
         """What each column adds to the log odds by the trees; flags and averages count for their column."""
@@ -83,18 +80,18 @@ class TabularClassifier:
         parts = pd.DataFrame(values, columns=source)
         return parts.T.groupby(level=0, sort=False).sum().T if parts.columns.has_duplicates else parts
 
-    def _learn(self, seen: pd.DataFrame, label: np.ndarray) -> None:
+    def _learn(self, seen: pd.DataFrame, label: np.ndarray, plainly: bool) -> None:
         self.columns = Columns(self.averages, self.as_levels).fit(seen, label)
         values, names = self.columns.training_matrix(seen, label, self.seed), self.columns.names
         self.trees = Trees(self.settings, self.monotone).fit(values, label, names, self.threads, self.seed)
-        self.plain = BrokenLineLogistic(self.knots).fit(values, label)
+        if plainly:
+            self.plain = BrokenLineLogistic(self.knots).fit(values, label)
 
-    def _margins(self, seen: pd.DataFrame) -> np.ndarray:
-        values = self.columns.matrix(seen)
-        return np.stack([self.trees.margin(values), self.plain.margin(values)])
-
-    def _blend(self, margins: np.ndarray) -> np.ndarray:
-        return np.asarray(self.share * margins[0] + (1 - self.share) * margins[1])
+    def _blended(self, values: np.ndarray) -> np.ndarray:
+        """Log odds of trees and regression, in their shares; what has no share need not be asked."""
+        trees = self.trees.margin(values) if self.share > 0 else 0.0
+        plain = self.plain.margin(values) if self.share < 1 else 0.0
+        return np.asarray(self.share * trees + (1 - self.share) * plain)
 
     def _arguments(self) -> dict[str, object]:
         return {
@@ -116,7 +113,6 @@ class TabularClassifier:
             "columns": self.columns.state(),
             "plain": self.plain.state(),
             "platt": list(self.platt),
-            "plain_platt": list(self.plain_platt),
         }
         write_json(folder / f"{name}.json", state)
 
@@ -129,7 +125,7 @@ class TabularClassifier:
         model.columns = Columns.restore(state["columns"])
         model.plain = BrokenLineLogistic.restore(state["plain"])
         model.trees = Trees(model.settings, model.monotone).load(folder, name)
-        model.platt, model.plain_platt = tuple(state["platt"]), tuple(state["plain_platt"])
+        model.platt = tuple(state["platt"])
         return model
 
 
@@ -144,7 +140,3 @@ def _platt(margin: np.ndarray, label: np.ndarray) -> tuple[float, float]:
 
     found = optimize.minimize(loss, np.array([0.0, 1.0]), jac=True, method="L-BFGS-B", bounds=[(None, None), (0.05, 5)])
     return float(found.x[0]), float(found.x[1])
-
-
-def _line(platt: tuple[float, float], margin: np.ndarray) -> np.ndarray:
-    return platt[0] + platt[1] * margin

@@ -65,11 +65,7 @@ class Columns:
                 f"The rows lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
                 "Give the columns that the model was fitted with."
             )
-        plain = frame[self.numbers]
-        if (plain.dtypes == np.float64).all():
-            parts = [plain.to_numpy()]
-        else:
-            parts = [numbers(plain[name])[:, None] for name in self.numbers]
+        parts = [matrix(frame[self.numbers])]
         for name, levels in self.levels.items():
             parts.append((self._codes(frame, name)[:, None] == np.arange(len(levels))).astype(float))
         if self.averages:
@@ -115,6 +111,14 @@ def numbers(column: pd.Series) -> np.ndarray:
         return np.asarray(column.astype("float64"))
     except (TypeError, ValueError) as error:
         raise FeatureError(f"The column {column.name} was learned as numbers and now holds text: {error}.") from error
+
+
+def matrix(frame: pd.DataFrame) -> np.ndarray:
+    """All columns of a frame as float64; raises FeatureError for text."""
+    if (frame.dtypes == np.float64).all():
+        return frame.to_numpy()
+    parts = [numbers(frame[name]) for name in frame.columns]
+    return np.column_stack(parts) if parts else np.empty((len(frame), 0))
 
 
 def flags(label: pd.Series | np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from ecomine.domain import EVENT_TIMESTAMP, LABEL, Inputs
 from ecomine.errors import FeatureError, NotEnoughDataError
 from ecomine.profiling import analysis
 from ecomine.profiling.classifier import TabularClassifier
-from ecomine.profiling.encoding import numbers
+from ecomine.profiling.encoding import matrix
 from ecomine.profiling.features import KNOWN_COLUMNS, LOST, VALUE, known
 from ecomine.profiling.intent import PurchaseIntent
 from ecomine.profiling.params import ProfilingParams
@@ -79,7 +79,7 @@ class Profiler:
                 self.classifiers[name] = model.fit(design, flags)
         spent = np.maximum(rows[VALUE].to_numpy(float), 0.0)
         self.usual = max(float(spent.mean()), 1e-9)
-        offset = self._offset(rows)
+        offset = self._offset(design)
         self.middle = float(offset.mean())
         # In units of the usual money, so that a weight in a leaf is about a number of customers.
         tweedie = dataclasses.replace(trees, objective="reg:tweedie", min_child_weight=FEWEST)
@@ -133,35 +133,36 @@ class Profiler:
     def design(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The numbers that the trees see: KNOWN_COLUMNS and the features, in a fixed order; nulls stay."""
         _require(rows, (*KNOWN_COLUMNS, *self.features), "rows")
-        columns = {name: numbers(rows[name]) for name in (*KNOWN_COLUMNS, *self.features)}
-        gap = np.maximum(columns["recency_days"] / np.maximum(columns["repeats"], 1.0), 0.5)
-        quiet = columns["age_days"] - columns["recency_days"]
-        return pd.DataFrame({**columns, "quiet_days": quiet, "quiet_by_gap": quiet / gap})
+        names = [*KNOWN_COLUMNS, *self.features]
+        values = matrix(rows[names])
+        known = dict(zip(names, values.T, strict=True))
+        gap = np.maximum(known["recency_days"] / np.maximum(known["repeats"], 1.0), 0.5)
+        quiet = known["age_days"] - known["recency_days"]
+        block = np.column_stack([values, quiet, quiet / gap])
+        return pd.DataFrame(block, columns=[*names, "quiet_days", "quiet_by_gap"])
 
-    def _offset(self, rows: pd.DataFrame) -> np.ndarray:
+    def _offset(self, design: pd.DataFrame) -> np.ndarray:
         """What the lifetime model says, as the logarithm that the trees start from."""
-        return np.asarray(np.log(np.maximum(numbers(rows["expected_value"]) / self.usual, 1e-3)))
+        return np.asarray(np.log(np.maximum(design["expected_value"].to_numpy() / self.usual, 1e-3)))
 
-    def predict(self, rows: pd.DataFrame, plainly: bool = False) -> pd.DataFrame:
-        """Columns buy, churn and value, one row a row; asked for `plainly`, buy is told by logistic regression."""
-        design = self.design(rows)
+    def predict(self, design: pd.DataFrame, plainly: bool = False) -> pd.DataFrame:
+        """Columns buy, churn and value, a row a row of `design`; `plainly` by logistic regression instead of trees."""
         if design.empty:
             return pd.DataFrame({name: np.zeros(0) for name in ("buy", "churn", "value")})
-        told = {"value": np.exp(self.value_trees.margin(design.to_numpy(float), self._offset(rows))) * self.level}
+        told = {"value": np.exp(self.value_trees.margin(design.to_numpy(float), self._offset(design))) * self.level}
         for column, name in (("buy", LABEL), ("churn", LOST)):
             classifier = self.classifiers.get(name)
             if classifier is None:
-                told[column] = np.full(len(rows), self.rates[name])
+                told[column] = np.full(len(design), self.rates[name])
             else:
                 told[column] = classifier.predict_plainly(design) if plainly else classifier.predict(design)
         return pd.DataFrame(told)
 
-    def contributions(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-        """What moves value, buy and churn of each row: thing told → contributions by column."""
-        design = self.design(rows)
+    def contributions(self, design: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """What moves value, buy and churn of each row: thing told → contributions by column of `design`."""
         value = pd.DataFrame(self.value_trees.contributions(design.to_numpy(float)), columns=design.columns)
         # What the trees start from is a driver like the others.
-        parts = {"value": value.assign(expected_value=value["expected_value"] + self._offset(rows) - self.middle)}
+        parts = {"value": value.assign(expected_value=value["expected_value"] + self._offset(design) - self.middle)}
         for column, name in (("buy", LABEL), ("churn", LOST)):
             if name in self.classifiers:
                 parts[column] = self.classifiers[name].contributions(design)

@@ -35,7 +35,8 @@ def decide(model: Profiler, frame: pd.DataFrame, params: ProfilingParams) -> pd.
 
     Raises FeatureError where a feature the model learned from is missing.
     """
-    told = model.predict(frame)
+    design = model.design(frame)
+    told = model.predict(design)
     frame = frame.reset_index(drop=True)
     quiet = (frame[EVENT_TIMESTAMP] - frame["last_order"]).dt.total_seconds() / 86_400
     # The lifetime model tells how wide the range is around its own mean; the trees tell the mean.
@@ -55,7 +56,7 @@ def decide(model: Profiler, frame: pd.DataFrame, params: ProfilingParams) -> pd.
         contact_gain=gain,
         contact=gain > 0,
         vector=_vector(frame),
-        **{f"{name}_reason": reason for name, reason in reasons(model, frame).items()},
+        **{f"{name}_reason": reason for name, reason in reasons(model, design).items()},
     )
     return made.sort_values("user_id", ignore_index=True)[list(DECISION_COLUMNS)]
 
@@ -84,12 +85,11 @@ def next_purchase(frame: pd.DataFrame) -> np.ndarray:
     return np.where(frame["alive"] >= _AT_RISK, due.dt.strftime("%Y-%m-%d").astype(object), NEVER)
 
 
-def reasons(model: Profiler, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+def reasons(model: Profiler, design: pd.DataFrame) -> dict[str, np.ndarray]:
     """For value, churn and buy the three columns that move each row's prediction most, in words, strongest first."""
-    design = model.design(frame)
-    parts = model.contributions(frame) if len(frame) else {}
+    parts = model.contributions(design) if len(design) else {}
     return {
-        name: _told(parts[name], design) if name in parts else np.full(len(frame), "too few cases to tell", object)
+        name: _told(parts[name], design) if name in parts else np.full(len(design), "too few cases to tell", object)
         for name in ("value", "churn", "buy")
     }
 

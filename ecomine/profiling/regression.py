@@ -38,7 +38,7 @@ class BrokenLineLogistic:
         with threadpool_limits(1), warnings.catch_warnings():
             # Pieces of a line overlap, which makes for slow steps at the end that no prediction feels.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model = LogisticRegression(C=self.strength, max_iter=300, tol=1e-4)
+            model = LogisticRegression(C=self.strength, max_iter=200, tol=1e-3)
             model.fit((design - self.mean) / self.scale, label)
         self.weight, self.intercept = model.coef_[0], float(model.intercept_[0])
         return self

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+_FEW = 20_000
+"""Rows below which one thread is faster than several, which wait for each other at every tree."""
+
 
 @dataclass(frozen=True)
 class TreeSettings:
@@ -30,7 +33,7 @@ class Trees:
     """XGBoost on a matrix with named columns; nulls are allowed."""
 
     def __init__(self, settings: TreeSettings, monotone: Mapping[str, int] | None = None) -> None:
-        self.settings, self.monotone = settings, dict(monotone or {})
+        self.settings, self.monotone, self.threads = settings, dict(monotone or {}), 2
 
     def fit(
         self,
@@ -44,6 +47,7 @@ class Trees:
         """Grows the trees; `offset` is the margin that each row starts from."""
         import xgboost
 
+        self.threads = threads
         settings = self.settings
         options = {
             "objective": settings.objective,
@@ -55,12 +59,12 @@ class Trees:
             "subsample": settings.subsample,
             "colsample_bynode": settings.colsample,
             "lambda": settings.reg_lambda,
-            "nthread": threads,
+            "nthread": self._threads(len(values)),
         }
         if self.monotone:
             options["monotone_constraints"] = tuple(self.monotone.get(name, 0) for name in names)
         data = xgboost.QuantileDMatrix(
-            values.astype(np.float32), label, base_margin=offset, max_bin=128, nthread=threads
+            values.astype(np.float32), label, base_margin=offset, max_bin=128, nthread=self._threads(len(values))
         )
         self.boosters = [
             xgboost.train({**options, "seed": seed + number}, data, settings.rounds) for number in range(settings.seeds)
@@ -73,6 +77,7 @@ class Trees:
         `offset` must be given where the trees were grown on one.
         """
         rows = values.astype(np.float32)
+        self._use_threads(len(rows))
         predicted = [
             booster.inplace_predict(rows, predict_type="margin", validate_features=False, base_margin=offset)
             for booster in self.boosters
@@ -83,9 +88,17 @@ class Trees:
         """What each column adds to the margin of each row (Lundberg and Lee 2017), averaged over the seeds."""
         import xgboost
 
-        data = xgboost.DMatrix(values.astype(np.float32))
+        self._use_threads(len(values))
+        data = xgboost.DMatrix(values.astype(np.float32), nthread=self._threads(len(values)))
         parts = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in self.boosters]
         return np.asarray(np.mean(parts, axis=0), np.float64)
+
+    def _threads(self, rows: int) -> int:
+        return 1 if rows < _FEW else self.threads
+
+    def _use_threads(self, rows: int) -> None:
+        for booster in self.boosters:
+            booster.set_param({"nthread": self._threads(rows)})
 
     def save(self, folder: Path, name: str) -> None:
         """XGBoost's UBJ, a file a seed."""
