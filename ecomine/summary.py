@@ -44,9 +44,8 @@ def profile(store: Store, user_id: str) -> list[str]:
     if row.empty:
         raise MissingInputError(f"{name} has no customer {user_id!r}; it holds everybody who has bought something.")
     values = row.iloc[0].to_dict()
-    return [
-        f"{key:18} {value:,.4g}" if isinstance(value, float) else f"{key:18} {value}" for key, value in values.items()
-    ]
+    shown = {key: f"{value:,.4g}" if isinstance(value, float) else str(value) for key, value in values.items()}
+    return [f"{key:18} {text}" for key, text in shown.items()]
 
 
 def next_steps() -> str:

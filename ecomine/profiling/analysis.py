@@ -44,10 +44,10 @@ def tables(inputs: Inputs, people: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def sessions(events: Relation) -> pd.DataFrame:
     """By day: sessions, those with a purchase, mean events and minutes a session."""
     return events.query(
-        "events",
+        "logged",
         """WITH visits AS (SELECT session_id, CAST(min(event_timestamp) AS DATE) AS day, count(*) AS events,
                 date_diff('second', min(event_timestamp), max(event_timestamp)) AS seconds,
-                max(CAST(event_type = 'purchase' AS INTEGER)) AS bought FROM events GROUP BY session_id)
+                max(CAST(event_type = 'purchase' AS INTEGER)) AS bought FROM logged GROUP BY session_id)
         SELECT CAST(day AS VARCHAR) AS day, count(*) AS sessions, CAST(sum(bought) AS BIGINT) AS with_purchase,
             sum(events) / count(*) AS events, sum(seconds) / 60 / count(*) AS minutes
         FROM visits GROUP BY day ORDER BY day""",
@@ -212,9 +212,9 @@ def baskets(lines: Relation) -> pd.DataFrame:
 def paths(events: Relation) -> pd.DataFrame:
     """What follows what in a session: the most frequent steps from one kind of event to the next, or to the end."""
     return events.query(
-        "events",
+        "logged",
         f"""WITH moves AS (SELECT event_type AS step, coalesce(lead(event_type) OVER (PARTITION BY session_id
-                ORDER BY event_timestamp, event_id), 'end') AS next FROM events),
+                ORDER BY event_timestamp, event_id), 'end') AS next FROM logged),
         steps AS (SELECT step, next, count(*) AS times FROM moves WHERE step <> next GROUP BY ALL)
         SELECT step, next, times, times / sum(times) OVER (PARTITION BY step) AS share FROM steps
         ORDER BY times DESC, step, next LIMIT {_PATH_PAIRS}""",
@@ -224,8 +224,8 @@ def paths(events: Relation) -> pd.DataFrame:
 def failed_searches(events: Relation) -> pd.DataFrame:
     """Searches after which nothing was looked at before the next search or the end: the 50 queries that fail most."""
     return events.query(
-        "events",
-        """WITH seen AS (SELECT session_id, event_type, query, event_timestamp, event_id FROM events
+        "logged",
+        """WITH seen AS (SELECT session_id, event_type, query, event_timestamp, event_id FROM logged
                 WHERE event_type IN ('search', 'view', 'cart', 'purchase')),
         after AS (SELECT event_type, lower(trim(query)) AS query, lead(event_type) OVER (PARTITION BY session_id
                 ORDER BY event_timestamp, event_id) AS next FROM seen)

@@ -141,10 +141,10 @@ def visits(inputs: Inputs, at: datetime) -> pd.DataFrame:
         f"CAST({name} AS VARCHAR)" if name in have else "NULL::VARCHAR" for name in ("device", "referrer", "session_id")
     )
     return events.query(
-        "events",
+        "logged",
         f"""SELECT user_id, mode({device} ORDER BY {device}) AS device,
             mode({referrer} ORDER BY {referrer}) AS referrer,
-            CAST(count(DISTINCT {session}) AS DOUBLE) AS sessions FROM events
+            CAST(count(DISTINCT {session}) AS DOUBLE) AS sessions FROM logged
         WHERE event_timestamp <= TIMESTAMP '{at}' AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id""",
     ).df()
 

@@ -33,7 +33,8 @@ EXAMPLE: dict[str, Any] = {
 }
 
 HABITS = (
-    "price_sensitivity", "discount_share", "discounted_share", "coupon_share", "basket_lines", "basket_value", "variety",
+    "price_sensitivity", "discount_share", "discounted_share", "coupon_share", "basket_lines", "basket_value",
+    "variety",
 )  # fmt: skip
 
 
