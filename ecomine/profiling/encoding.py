@@ -44,6 +44,12 @@ class Columns:
 
     def matrix(self, frame: pd.DataFrame) -> np.ndarray:
         """float64, a column a name of `names`; raises FeatureError where a column is missing."""
+        missing = [name for name in (*self.numbers, *self.levels) if name not in frame.columns]
+        if missing:
+            raise FeatureError(
+                f"The rows lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
+                "Give the columns that the model was fitted with."
+            )
         return self._matrix(frame, {name: self._average(self.means[name], frame, name) for name in self.levels})
 
     def training_matrix(self, frame: pd.DataFrame, label: np.ndarray, seed: int) -> np.ndarray:
@@ -59,12 +65,6 @@ class Columns:
         return self._matrix(frame, averages)
 
     def _matrix(self, frame: pd.DataFrame, averages: dict[str, np.ndarray]) -> np.ndarray:
-        missing = [name for name in (*self.numbers, *self.levels) if name not in frame.columns]
-        if missing:
-            raise FeatureError(
-                f"The rows lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
-                "Give the columns that the model was fitted with."
-            )
         parts = [matrix(frame[self.numbers])]
         for name, levels in self.levels.items():
             parts.append((self._codes(frame, name)[:, None] == np.arange(len(levels))).astype(float))

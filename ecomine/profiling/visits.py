@@ -45,8 +45,9 @@ def moments(events: duckdb.DuckDBPyRelation, at: datetime, *, newest: bool) -> p
         events.filter(f"event_timestamp <= TIMESTAMP '{at}' AND session_id IS NOT NULL")
         .query(
             "seen",
-            f"""WITH sessions AS (SELECT session_id, any_value(user_id ORDER BY user_id) AS user_id, count(*) AS n,
-                max(event_timestamp) AS ended FROM seen GROUP BY session_id {chosen}),
+            f"""WITH every AS (SELECT session_id, any_value(user_id ORDER BY user_id) AS user_id, count(*) AS n,
+                max(event_timestamp) AS ended FROM seen GROUP BY session_id),
+        sessions AS (SELECT * FROM every {chosen}),
         numbered AS (SELECT sessions.session_id, sessions.user_id, event_type, event_timestamp, {place} AS place,
                 row_number() OVER (PARTITION BY session_id ORDER BY event_timestamp, event_id) AS number
             FROM seen JOIN sessions USING (session_id)),
