@@ -107,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
             own.add_argument("--force", action="store_true", help="even where the champion can no longer be compared")
         if name == "rollback":
             own.add_argument("--to", help="beginning of the digest to go back to (default: the one before)")
+    profile = add("profile", _profile, "who a customer is: the deployed profile, a line a fact")
+    profile.add_argument("user", help="id of the customer")
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
@@ -265,6 +267,14 @@ def _history(options: argparse.Namespace) -> None:
 
     for entry in deployment.history(Context.of(options.workspace).store, _domain(options.domain).name):
         print(history(entry))
+
+
+def _profile(options: argparse.Namespace) -> None:
+    from ecomine.stages import Context
+    from ecomine.summary import profile
+
+    for line in profile(Context.of(options.workspace).store, options.user):
+        print(line)
 
 
 def _serve(options: argparse.Namespace) -> None:

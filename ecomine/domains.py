@@ -1,6 +1,6 @@
 """The kinds of decision that ecomine makes. A new one is a folder beside the others and a line here."""
 
-from ecomine import recommendation
+from ecomine import profiling, recommendation
 from ecomine.domain import Domain
 
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (recommendation.DOMAIN,)}
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (profiling.DOMAIN, recommendation.DOMAIN)}

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ecomine import layout
+from ecomine.errors import MissingInputError
 from ecomine.stages import Context
+from ecomine.store import Store
 
 
 def summary(context: Context, domains: Iterable[str]) -> str:
@@ -30,6 +32,20 @@ def summary(context: Context, domains: Iterable[str]) -> str:
     for domain in domains:
         lines += ["", *_domain(context, domain)]
     return "\n".join(lines)
+
+
+def profile(store: Store, user_id: str) -> list[str]:
+    """The deployed profile of a customer, a line a fact; raises MissingInputError where none is there."""
+    import duckdb
+
+    name = layout.DECISIONS.format(domain="profiling")
+    file = store.require(name, "deploy profiling")
+    row = duckdb.execute("SELECT * FROM read_parquet(?) WHERE user_id = ?", [file.as_posix(), user_id]).df()
+    if row.empty:
+        raise MissingInputError(f"{name} has no customer {user_id!r}; it holds everybody who has bought something.")
+    values = row.iloc[0].to_dict()
+    shown = {key: f"{value:,.4g}" if isinstance(value, float) else str(value) for key, value in values.items()}
+    return [f"{key:18} {text}" for key, text in shown.items()]
 
 
 def next_steps() -> str:

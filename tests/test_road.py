@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ecomine.domains import DOMAINS
 from ecomine.stages import PIPELINE
 from tests.conftest import LENIENT, change_params, make_workspace
 from tests.shell import free_port, shell, start
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 def dvc_workspace(folder: Path) -> Path:
-    workspace = make_workspace(folder, gate=LENIENT)
+    workspace = make_workspace(folder, gate=LENIENT, domains=["recommendation"])
     shell(workspace, "dvc", "init", "--quiet", "--no-scm")
     return workspace
 
@@ -110,7 +111,7 @@ def test_a_deployment_triggered_through_the_prefect_api_completes(tmp_path: Path
     try:
         deployment = _eventually(lambda: _call(port, "GET", "deployments/name/retrain/on-demand"))
         options = deployment["parameter_openapi_schema"]["definitions"]["DomainName"]["enum"]
-        assert options == ["recommendation"]
+        assert options == list(DOMAINS)
         body = {"parameters": {"domains": ["recommendation"], "workspace": str(workspace)}}
         created = _call(port, "POST", f"deployments/{deployment['id']}/create_flow_run", body)
         final = _eventually(lambda: _ended(port, created["id"]))

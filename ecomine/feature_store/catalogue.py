@@ -32,7 +32,10 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
     )
 }
 
-SERVICES: dict[str, tuple[str, ...]] = {"recommendation": ("user_snapshot", "item_snapshot", "user_item")}
+SERVICES: dict[str, tuple[str, ...]] = {
+    "profiling": ("user_snapshot", "user_habits"),
+    "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
+}
 """Service → feature tables, in the order of its columns."""
 
 

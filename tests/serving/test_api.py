@@ -129,12 +129,14 @@ def test_without_a_deployed_model_the_answer_says_what_to_run(walked: Path, tmp_
 
 
 def test_what_is_deployed(client: httpx.Client, walked: Path) -> None:
-    (model,) = client.get("/v1/models").json()["models"]
+    model = {model["domain"]: model for model in client.get("/v1/models").json()["models"]}["recommendation"]
     (record,) = deployment.history(Store(walked), DOMAIN)
     assert (model["domain"], model["model"]) == ("recommendation", record["digest"])
     assert model["metrics"] == json.loads((walked / "metrics/recommendation.json").read_text())["model"]
     assert all(check["passed"] for check in model["checks"])
-    assert client.get("/readyz").json() == {"ready": True, "domains": {"recommendation": record["digest"]}}
+    ready = client.get("/readyz").json()
+    assert ready["ready"] is True
+    assert ready["domains"]["recommendation"] == record["digest"]
 
 
 def test_the_openapi_page_needs_no_other_host(client: httpx.Client) -> None:
@@ -144,7 +146,7 @@ def test_the_openapi_page_needs_no_other_host(client: httpx.Client) -> None:
     for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert client.get(address).status_code == 200
     api = client.get("/openapi.json").json()
-    assert set(api["paths"]) == {
+    assert set(api["paths"]) >= {
         "/v1/recommendations",
         "/v1/recommendations/basket",
         "/v1/recommendations/similar",

@@ -44,7 +44,7 @@ def asking(client: httpx.Client, threads: int = 4) -> Iterator[list[tuple[int, s
 def wait_for(client: httpx.Client, digest: str) -> None:
     """Until this version answers; the one before it does while the new one is being loaded."""
     deadline = time.monotonic() + 30
-    while client.get("/readyz").json()["domains"] != {"recommendation": digest}:
+    while client.get("/readyz").json()["domains"]["recommendation"] != digest:
         assert time.monotonic() < deadline, f"{digest[:12]} never answered"
         time.sleep(0.02)
 

@@ -6,8 +6,9 @@ from fastapi import APIRouter
 
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Champion
-from ecomine.serving.routes import recommendation
+from ecomine.serving.routes import profiling, recommendation
 
 ROUTES: dict[str, Callable[[Champion, Catalogue], APIRouter]] = {
+    "profiling": profiling.router,
     "recommendation": recommendation.router,
 }

@@ -1,0 +1,68 @@
+"""Limits that profiles must keep, whatever they are worth."""
+
+import numpy as np
+import pandas as pd
+
+from ecomine.domain import Check, Inputs
+from ecomine.profiling.model import Profiler
+
+PROBABILITIES = ("alive", "churn", "buy", "session_purchase")
+MOST_IN_A_SEGMENT = 0.98
+"""Share of the customers above which a segment tells nothing."""
+
+TOTAL = (0.5, 2.0)
+"""Told value of everybody ÷ what they spent in the horizon before, within which it is believed."""
+
+
+def check(model: Profiler, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
+    """Everybody has one profile, probabilities and intervals are such, segments tell, the total can be believed."""
+    people = len(model.people)
+    doubled = int(decisions["user_id"].duplicated().sum())
+    chances = decisions[list(PROBABILITIES)].to_numpy(float)
+    wrong = int((~((chances >= 0) & (chances <= 1))).sum())
+    money = decisions[["value_low", "value", "value_high"]].to_numpy(float)
+    ordered = np.isfinite(money).all(axis=1) & (np.diff(money, axis=1) >= 0).all(axis=1) & (money[:, 0] >= 0)
+    crossed = int((~ordered).sum())
+    silent = int((decisions["value_reason"] == "").sum())
+    widest = float(decisions["segment"].value_counts(normalize=True).max()) if len(decisions) else 1.0
+    total, spent = float(money[:, 1].sum()), _spent(inputs)
+    times = total / spent if spent > 0 else 1.0
+    return [
+        _none("customers_without_profile", people - decisions["user_id"].nunique(), "customers have no profile"),
+        _none("customers_twice", doubled, "customers have more than one profile"),
+        _none("probabilities", wrong, "probabilities are not between 0 and 1"),
+        _none("intervals", crossed, "values are not within their interval, negative or null"),
+        _none("no_reason", silent, "profiles have no reason"),
+        Check(
+            "widest_segment",
+            widest,
+            MOST_IN_A_SEGMENT,
+            widest <= MOST_IN_A_SEGMENT,
+            f"{widest:.0%} of the customers are in one segment; at most {MOST_IN_A_SEGMENT:.0%}",
+        ),
+        Check(
+            "total_value",
+            times,
+            TOTAL[1],
+            TOTAL[0] <= times <= TOTAL[1],
+            f"the value of all is {times:.2f} times what was spent in the {inputs.params.horizon_days} days before; "
+            f"between {TOTAL[0]:g} and {TOTAL[1]:g}",
+        ),
+    ]
+
+
+def _spent(inputs: Inputs) -> float:
+    found = (
+        inputs.tables["order_lines"]
+        .filter(
+            f"event_timestamp <= TIMESTAMP '{inputs.as_of}' AND event_timestamp > TIMESTAMP '{inputs.as_of}' - "
+            f"INTERVAL {inputs.params.horizon_days} DAY"
+        )
+        .query("lines", "SELECT coalesce(SUM(CAST(quantity * unit_price AS DECIMAL(18, 4))), 0) FROM lines")
+        .fetchall()
+    )
+    return float(found[0][0])
+
+
+def _none(name: str, count: int, what: str) -> Check:
+    return Check(name, float(count), 0.0, count <= 0, f"{count:,} {what}")
