@@ -6,9 +6,10 @@ their item; a feature table that says which of the two it can be cut by (`Featur
 Blocks follow the order of the ids, so that sorted blocks one after the other are sorted as a whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -20,9 +21,13 @@ from ecomine.store import ROW_GROUP
 LINES = "features_lines"
 ORDER_LINES = "features_order_lines"
 WHOLE = "features_all_order_lines"
+ORDERED = "features_lines_of_block"
 
-BLOCK = 2_000_000
+BLOCK = 1_000_000
 """Order lines of a block, about."""
+
+GROUP = 8
+"""Blocks of users whose lines are gathered at once: each group reads all order lines anew."""
 
 SAMPLE = 100_000
 """Order lines from which the cuts are found."""
@@ -46,12 +51,12 @@ def _cuts(connection: duckdb.DuckDBPyConnection, lines: str, key: str, parts: in
     return list(dict.fromkeys(found[part * len(found) // parts] for part in range(1, parts))) if found else []
 
 
-def chosen(cuts: Sequence[str], key: str, block: int) -> str:
-    """The SQL condition of a block; nulls are of the last one, as they are last in the order."""
-    limits = [f"{key} >= {_text(cuts[block - 1])}"] if block else []
-    if block == len(cuts):
+def chosen(cuts: Sequence[str], key: str, start: int, count: int = 1) -> str:
+    """The SQL condition of `count` blocks from `start` on; nulls are of the last one, as they are last in the order."""
+    limits = [f"{key} >= {_text(cuts[start - 1])}"] if start else []
+    if start + count > len(cuts):
         return f"({' AND '.join(limits)} OR {key} IS NULL)" if limits else "true"
-    return " AND ".join([*limits, f"{key} < {_text(cuts[block])}"])
+    return " AND ".join([*limits, f"{key} < {_text(cuts[start + count - 1])}"])
 
 
 def number(cuts: Sequence[str], key: str, first: int = 0) -> str:
@@ -72,13 +77,14 @@ class Blocks:
     folder: Path
 
     def write_lines(self, lines: str) -> None:
-        """Run the SQL `lines`, which needs all order lines of a user and no other's, block by block of users."""
-        for block in range(len(self.cuts["user_id"]) + 1):
-            narrow(self.connection, ORDER_LINES, WHOLE, chosen(self.cuts["user_id"], "user_id", block))
-            part = self.folder / f"user={block}"
+        """Run the SQL `lines`, which needs all order lines of a user and no other's, some blocks of users at a time."""
+        users, items = self.cuts["user_id"], self.cuts["item_id"]
+        for start in range(0, len(users) + 1, GROUP):
+            narrow(self.connection, ORDER_LINES, WHOLE, chosen(users, "user_id", start, GROUP))
+            places = f"{number(users, 'user_id')} AS user_block, {number(items, 'item_id')} AS item_block"
             self.connection.execute(
-                f"COPY (SELECT *, {number(self.cuts['item_id'], 'item_id')} AS item FROM ({lines})) "
-                f"TO {_text(part.as_posix())} (FORMAT parquet, PARTITION_BY (item))"
+                f"COPY (SELECT *, {places} FROM ({lines})) TO {_text((self.folder / str(start)).as_posix())} "
+                "(FORMAT parquet, PARTITION_BY (user_block, item_block))"
             )
         self.choose(None, 0)
 
@@ -90,34 +96,54 @@ class Blocks:
         """Have the views of lines and of order lines hold a block; returns its SQL condition."""
         condition = chosen(self.cuts[key], key, block) if key else "true"
         narrow(self.connection, ORDER_LINES, WHOLE, condition)
-        part = {"user_id": f"user={block}/*", "item_id": f"*/item={block}"}.get(key or "", "*/*")
-        there = any(self.folder.glob(f"{part}/*.parquet"))
-        files = f"{self.folder.as_posix()}/{part if there else '*/*'}/*.parquet"
-        lines = f"read_parquet({_text(files)}, hive_partitioning = false)"
-        narrow(self.connection, LINES, lines, "true" if there else "false")
+        part = {"user_id": f"user_block={block}/*", "item_id": f"*/item_block={block}"}.get(key or "", "*/*")
+        found = any(self.folder.glob(f"*/{part}/*.parquet"))
+        files = f"{self.folder.as_posix()}/*/{part if found else '*/*'}/*.parquet"
+        lines, there = f"read_parquet({_text(files)}, hive_partitioning = false)", "true" if found else "false"
+        if key == "item_id":
+            # In order, the lines that windows repeat meet their groups together, which saves more than the order costs.
+            ordered = f"SELECT * FROM {lines} WHERE {there} ORDER BY item_id"
+            self.connection.execute(f"CREATE OR REPLACE TABLE {ORDERED} AS {ordered}")
+            lines, there = ORDERED, "true"
+        narrow(self.connection, LINES, lines, there)
+        if key is None:
+            self.connection.execute(f"DROP TABLE IF EXISTS {ORDERED}")
         return condition
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, view: str, rows: str, condition: str) -> None:
     """Have a view hold the rows that fulfil a condition."""
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * FROM {rows} WHERE {condition}")
+    connection.execute(f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM {rows} WHERE {condition}")
 
 
-def write_joined(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], path: Path) -> int:
-    """One Parquet file of several, in their order, as if all their rows had been written at once; returns the rows."""
-    files = ", ".join(_text(part.as_posix()) for part in parts)
-    reader = connection.cursor().sql(f"SELECT * FROM read_parquet([{files}])").to_arrow_reader(ROW_GROUP)
-    counts: list[int] = []
+def write_joined(connection: duckdb.DuckDBPyConnection, parts: Iterable[pa.RecordBatchReader], path: Path) -> int:
+    """One Parquet file of sorted parts, to the bytes of all rows written at once; returns the rows.
+
+    Parts are read one after the other, on other connections than this one.
+    """
+    parts, counts = iter(parts), [0]
+    first = next(parts)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader:
-            counts.append(batch.num_rows)
-            yield batch
+        # DuckDB makes a row group of each batch; of batches of any size it would make some of one and a bit.
+        rest = first.schema.empty_table()
+        for batch in chain(first, chain.from_iterable(parts)):
+            rest = pa.concat_tables([rest, pa.Table.from_batches([batch])])
+            while rest.num_rows >= ROW_GROUP:
+                yield _batch(rest.slice(0, ROW_GROUP))
+                counts.append(ROW_GROUP)
+                rest = rest.slice(ROW_GROUP)
+        if rest.num_rows:
+            yield _batch(rest)
+            counts.append(rest.num_rows)
 
-    # DuckDB makes a row group of each batch, where of several files it would make some of one and a bit.
-    rows = pa.RecordBatchReader.from_batches(reader.schema, batches())
+    rows = pa.RecordBatchReader.from_batches(first.schema, batches())
     connection.from_arrow(rows).write_parquet(path.as_posix(), compression="zstd", row_group_size=ROW_GROUP)
     return sum(counts)
+
+
+def _batch(table: pa.Table) -> pa.RecordBatch:
+    return table.combine_chunks().to_batches()[0]
 
 
 def _text(value: str) -> str:

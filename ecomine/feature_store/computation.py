@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import ibis
+import pyarrow as pa
 
 from ecomine.errors import FeatureError
 from ecomine.feature_store import increments
@@ -17,7 +18,7 @@ from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, chosen
 from ecomine.feature_store.declaration import CREATED_TIMESTAMP, EVENT_TIMESTAMP, FeatureTable, Scope
 from ecomine.feature_store.lines import horizon, known_lines
 from ecomine.params import FeatureParams
-from ecomine.store import write_relation
+from ecomine.store import ROW_GROUP, write_relation
 
 
 def expression(table: FeatureTable, scope: Scope) -> ibis.Table:
@@ -128,7 +129,7 @@ def _gather(connection: duckdb.DuckDBPyConnection, stack: ExitStack, scope: Scop
     spill = Path(connection.sql("SELECT current_setting('temp_directory')").fetchall()[0][0])
     spill.mkdir(parents=True, exist_ok=True)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="lines-", dir=spill)))
-    blocks = Blocks(connection, found, folder)
+    blocks = Blocks(connection.cursor(), found, folder)
     blocks.write_lines(lines)
     stack.callback(connection.execute, f"DROP VIEW {LINES}")
     return blocks
@@ -161,16 +162,19 @@ def _write(
     order = ", ".join(f'"{name}"' for name in (*table.keys, EVENT_TIMESTAMP))
     if blocks is None or table.apart is None:
         return write_relation(path, connection.sql(sql), order)
-    with TemporaryDirectory(prefix="parts-", dir=blocks.folder.parent) as folder:
-        parts = []
-        for block in range(blocks.count(table.apart)):
-            condition = blocks.choose(table.apart, block)
+    key, cursor = table.apart, connection.cursor()
+
+    def parts() -> Iterator[pa.RecordBatchReader]:
+        for block in range(blocks.count(key)):
+            condition = blocks.choose(key, block)
             if kept:
-                narrow(connection, kept, f"all_{kept}", condition)
-            parts.append(Path(folder) / f"{block:05}.parquet")
-            connection.sql(sql).order(order).write_parquet(parts[-1].as_posix())
-        blocks.choose(None, 0)
-        return write_joined(connection, parts, path)
+                narrow(blocks.connection, kept, f"all_{kept}", condition)
+            yield cursor.sql(sql).order(order).to_arrow_reader(ROW_GROUP)
+
+    rows = write_joined(connection, parts(), path)
+    blocks.choose(None, 0)
+    cursor.close()
+    return rows
 
 
 def _sources(made: Sequence[FeatureTable]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ecomine.feature_store import blocks, computation
+from ecomine.feature_store import blocks
 from ecomine.feature_store.catalogue import FEATURE_TABLES
 from tests.feature_store.wide_shop import computed, wide_shop
 
@@ -60,14 +60,17 @@ def test_blocks_of_a_long_history_equal_all_at_once(
     whole, _ = computed(tmp_path / "whole", known_at(given, AS_OF), AS_OF, **settings)
     monkeypatch.setattr(blocks, "BLOCK", len(lines) // 8)
     monkeypatch.setattr(blocks, "SAMPLE", 100)
-    parts: list[int] = []
-    joined = blocks.write_joined
-    monkeypatch.setattr(computation, "write_joined", lambda *given: parts.append(len(given[1])) or joined(*given))
+    monkeypatch.setattr(blocks, "GROUP", 3)
+    seen: set[tuple[str | None, int]] = set()
+    choose = blocks.Blocks.choose
+    monkeypatch.setattr(
+        blocks.Blocks, "choose", lambda self, key, block: seen.add((key, block)) or choose(self, key, block)
+    )
     apart, _ = computed(tmp_path / "apart", known_at(given, AS_OF), AS_OF, **settings)
     computed(tmp_path / "first", known_at(given, before), before, memory, **settings)
     week, said = computed(tmp_path / "week", known_at(given, AS_OF), AS_OF, memory, **settings)
     assert any("kept up to" in line for line in said)
-    assert len(parts) == 3 * (len(names) - 1) and min(parts) >= 3
+    assert {("user_id", 5), ("item_id", 5), (None, 0)} <= seen
     for name in names:
         content = (whole / f"{name}.parquet").read_bytes()
         assert content == (apart / f"{name}.parquet").read_bytes() == (week / f"{name}.parquet").read_bytes(), name
