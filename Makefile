@@ -23,7 +23,7 @@ run: install
 	@ecomine run $(if $(SOURCE),--source $(SOURCE))
 
 test: install
-	@python -m pytest $(PYTEST_ARGS)
+	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: install
 	@ruff check .

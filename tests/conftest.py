@@ -12,6 +12,11 @@ from tests.shop import tiny_shop, write_raw
 PROJECT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, so that two workers end at about the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def make_workspace(folder: Path, tables: dict | None = None, **changes: object) -> Path:
     """A workspace in `folder` over the tables of a tiny shop; `changes` replace keys of its params.yaml."""
     tables = tables if tables is not None else tiny_shop()

@@ -44,6 +44,7 @@ class Recommender:
         self.finder = CandidateFinder(self.params)
         self.told = candidates.columns(self.params)
         self.features: tuple[str, ...] = ()
+        self.varied: tuple[str, ...] | None = None
         self.assortment = Assortment()
         self.situations = Situations(self.params)
 
@@ -83,7 +84,13 @@ class Recommender:
         self.features = tuple(sorted(name for name in rows.columns if FEATURE_SEPARATOR in str(name)))
         # The row order decides about sums and samples inside the ranker, so it must not depend on who made the rows.
         rows = rows.sort_values([EVENT_TIMESTAMP, "user_id", "item_id"], kind="stable", ignore_index=True)
+        self.varied = None
         values, lists = self.design(rows), _lists(rows)
+        # What never varies teaches nothing, but would take turns with what does where trees see a share of the columns.
+        first = values.iloc[[0]].to_numpy()
+        same = (values.to_numpy() == first) | (np.isnan(values.to_numpy()) & np.isnan(first))
+        self.varied = tuple(values.columns[~same.all(axis=0)]) or tuple(values.columns)
+        values = values[list(self.varied)]
         for ranker in (self.ranker, self.plain) if plain else (self.ranker,):
             ranker.fit(values, lists, self.threads, self.seed)
         return self
@@ -125,7 +132,7 @@ class Recommender:
             if MEAN_GAP in columns:
                 gap = np.maximum(columns[MEAN_GAP], 1.0)
                 columns["days_since_purchase_by_gap"] = columns["days_since_purchase"] / gap
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns if self.varied is None else {name: columns[name] for name in self.varied})
 
     def save(self, folder: Path) -> None:
         """Files that hold no code: JSON, Parquet and XGBoost's UBJ."""
@@ -135,6 +142,7 @@ class Recommender:
             "threads": self.threads,
             "as_of": self.as_of,
             "features": self.features,
+            "varied": self.varied,
         }
         write_json(folder / "recommender.json", state)
         self.assortment.save(folder)
@@ -148,7 +156,7 @@ class Recommender:
         """The inverse of `save`."""
         state = json.loads((folder / "recommender.json").read_text())
         model = cls(settings.build(RecommendationParams, state["params"], "params"), state["seed"], state["threads"])
-        model.features = tuple(state["features"])
+        model.features, model.varied = tuple(state["features"]), tuple(state["varied"])
         model.assortment.load(folder)
         model.finder.load(folder, datetime.fromisoformat(state["as_of"]))
         model.situations.load(folder / "situations")
