@@ -36,9 +36,10 @@ Cuts = Mapping[str, Sequence[str]]
 """By `user_id` and by `item_id` the ids, in order, at which a new block begins; empty for a short history."""
 
 
-def cuts(connection: duckdb.DuckDBPyConnection, since: datetime, until: datetime) -> Cuts:
-    """Where to cut the users and items of the order lines after `since` and up to `until`."""
-    lines = f"(FROM {WHOLE} WHERE {EVENT_TIMESTAMP} > '{since}' AND {EVENT_TIMESTAMP} <= '{until}')"
+def cuts(connection: duckdb.DuckDBPyConnection, since: datetime | None, until: datetime) -> Cuts:
+    """Where to cut the users and items of the order lines up to `until`, after `since` where that is given."""
+    late = f" AND {EVENT_TIMESTAMP} > '{since}'" if since is not None else ""
+    lines = f"(FROM {WHOLE} WHERE {EVENT_TIMESTAMP} <= '{until}'{late})"
     count = int(connection.sql(f"SELECT count(*) FROM {lines}").fetchall()[0][0])
     parts, step = -(-count // BLOCK), max(count // SAMPLE, 1)
     return {key: _cuts(connection, lines, key, parts, step) for key in ("user_id", "item_id")} if parts > 1 else {}

@@ -119,8 +119,8 @@ def _views(
 def _gather(connection: duckdb.DuckDBPyConnection, stack: ExitStack, scope: Scope) -> Blocks | None:
     """Run the scope's lines, into a table, or into the files of blocks where there are many; see `Blocks`."""
     lines = ibis.to_sql(scope.lines, dialect="duckdb")
-    days = horizon(scope.newest, scope.params) if scope.newest is not None else None
-    since = scope.as_of - timedelta(days=days) if days is not None else datetime.min
+    newest = scope.newest
+    since = None if newest is None else scope.as_of - timedelta(days=horizon(newest, scope.params))
     found = cuts(connection, since, scope.as_of)
     if not found:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {LINES} AS {lines}")
