@@ -41,6 +41,7 @@ class SessionRanker:
             "learning_rate": self.params.learning_rate,
             "max_depth": self.params.max_depth,
             "min_child_weight": self.params.min_child_weight,
+            "reg_lambda": self.params.l2,
             "subsample": self.params.subsample,
             "colsample_bytree": self.params.colsample,
             "nthread": threads,
