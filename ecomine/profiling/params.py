@@ -29,4 +29,6 @@ class ProfilingParams:
         at_least=0, at_most=1,
     )  # fmt: skip
     contact_cost: float = setting(1.0, "money that a contact costs", at_least=0)
-    contact_share: float = setting(0.2, "greatest share of the customers to contact", at_least=0, at_most=1)
+    contact_share: float = setting(
+        0.2, "share of the customers that are contacted in the trial of the gate", at_least=0, at_most=1
+    )

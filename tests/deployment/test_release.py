@@ -265,19 +265,24 @@ def test_a_run_killed_after_the_pointer_moved_is_completed_by_the_next(two: tupl
     assert any("interrupted" in line for line in lines)
 
 
+def status_of(workspace: Path) -> dict:
+    (row,) = (row for row in deployment.status(Context.of(workspace)) if row["domain"] == NAME)
+    return row
+
+
 def test_nothing_to_go_back_to_and_nothing_deployed(deployed_workspace: Path) -> None:
     shutil.rmtree(deployed_workspace / "deployments")
     with pytest.raises(DeploymentError, match="no earlier version"):
         deployment.rollback(Context.of(deployed_workspace), DOMAIN)
     with pytest.raises(DeploymentError, match="nothing is deployed yet"):
         deployment.load(Store(deployed_workspace), DOMAIN)
-    (row,) = deployment.status(Context.of(deployed_workspace))
+    row = status_of(deployed_workspace)
     assert (row["domain"], row["digest"], row["online_features"]) == (NAME, None, True)
 
 
 def test_status_tells_what_is_deployed_and_what_is_damaged(two: tuple[Path, str, str]) -> None:
     workspace, _, second = two
-    (row,) = deployment.status(Context.of(workspace))
+    row = status_of(workspace)
     assert (row["digest"], row["action"], row["earlier_versions"], row["damaged"]) == (
         second,
         "deploy",
@@ -290,7 +295,7 @@ def test_status_tells_what_is_deployed_and_what_is_damaged(two: tuple[Path, str,
     assert row["value"] == values["model"].mean()
     assert row["as_of"] == Context.of(workspace).as_of
     damage(version(workspace, second) / "gate.json", b"{}")
-    (row,) = deployment.status(Context.of(workspace))
+    row = status_of(workspace)
     assert "gate.json" in row["damaged"]
 
 
