@@ -133,8 +133,10 @@ def _solve(chain: Chains, grid: np.ndarray, value: np.ndarray, packs: np.ndarray
     per_unit = prices / chain.size[packs, None]
     # If the large pack asks at least its j-th price, the small one asks at least the k-th, the first that is as dear.
     k = (per_unit[small][:, None, :] < per_unit[large][:, 1:, None] * (1 - 1e-12)).sum(axis=2)
-    upper = np.ones(index.size)
-    # The lowest price of all is asked whatever happens: then nothing is to be held.
+    lower, upper = np.zeros(index.size), np.ones(index.size)
+    # The large pack asks its least price whatever happens, so that the small one must be as dear.
+    least = (per_unit[small] < per_unit[large][:, :1] * (1 - 1e-12)).sum(axis=1)
+    lower[index[small][np.arange(step) < np.minimum(least, step)[:, None]]] = 1.0
     too_dear = k >= width
     upper[index[large][too_dear]] = 0.0
     tied = (k > 0) & ~too_dear
@@ -150,7 +152,7 @@ def _solve(chain: Chains, grid: np.ndarray, value: np.ndarray, packs: np.ndarray
     found = optimize.milp(
         -weight.ravel(),
         constraints=optimize.LinearConstraint(matrix, -np.inf, 0.0),
-        bounds=optimize.Bounds(0.0, upper),
+        bounds=optimize.Bounds(lower, upper),
         integrality=np.ones(index.size),
     )
     if found.x is None:

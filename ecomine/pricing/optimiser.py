@@ -66,7 +66,9 @@ class PriceOptimizer:
         limit = self.params.rules.changes
         if (clash != "").any() and not keep_clashing:
             raise SettingsError(_clashes(items, clash))
-        chosen = best(problem, limit, clash != "", keep_clashing)
+        if keep_clashing and limit is not None:
+            clash = _within(problem, limit, clash)
+        chosen = best(problem, limit, clash != "")
         return self._decisions(items, bounds, problem, chosen, demand, clash)
 
     def _problem(self, items: pd.DataFrame, bounds: rules.Bounds, demand: Units) -> tuple[Problem, np.ndarray]:
@@ -159,7 +161,7 @@ def constant_elasticity(items: pd.DataFrame) -> Units:
     return lambda asked: base * np.exp(power * np.log(asked / price))
 
 
-def best(problem: Problem, limit: int | None, fixed: np.ndarray, keep_clashing: bool = False) -> np.ndarray:
+def best(problem: Problem, limit: int | None, fixed: np.ndarray) -> np.ndarray:
     """The column of the grid for each item. Raises SettingsError where more prices must change than may.
 
     Source of the price on change: Everett (1963); what its last step leaves over goes to the items that gain most.
@@ -178,12 +180,10 @@ def best(problem: Problem, limit: int | None, fixed: np.ndarray, keep_clashing: 
     high = 1.0 + float(np.nansum(np.nanmax(finite, axis=1) - np.nanmin(finite, axis=1)))
     fewest, least = at(high)
     if least > limit:
-        if not keep_clashing:
-            raise SettingsError(
-                f"The rules clash: {rules.CHANGES} ({limit:,}), while {least:,} present prices break other rules. "
-                "Allow as many changes, or widen the other rules."
-            )
-        return fewest
+        raise SettingsError(
+            f"The rules clash: {rules.CHANGES} ({limit:,}), while {least:,} present prices break other rules. "
+            "Allow as many changes, or widen the other rules."
+        )
     low, chosen = 0.0, fewest
     # The search is in logs: gains of items differ by orders of magnitude.
     for _ in range(BISECTIONS):
@@ -204,6 +204,25 @@ def best(problem: Problem, limit: int | None, fixed: np.ndarray, keep_clashing: 
     order = order[gain[order] > 0]
     chosen[order] = wish[order]
     return chosen
+
+
+def _within(problem: Problem, limit: int, clash: np.ndarray) -> np.ndarray:
+    """Clashes, with those added that the number of changes makes where more present prices are forbidden."""
+    fixed = clash != ""
+    value = _penalised(problem, float(np.abs(problem.value[np.isfinite(problem.value)]).sum()) + 1.0)
+    column = families.ordered(problem.chains, problem.grid, value, value.argmax(axis=1), fixed)
+    must = (column != problem.stay) & ~fixed
+    if must.sum() <= limit:
+        return clash
+    # Whole families are left as they are first, then the items that are worth least.
+    family = problem.chains.family
+    whole = np.isin(family, np.unique(family[must & (family >= 0)]))
+    lone = np.flatnonzero(must & (family < 0))
+    worth = problem.value[lone].max(axis=1)
+    left = np.concatenate([np.flatnonzero(whole & ~fixed), lone[np.argsort(-worth, kind="stable")][limit:]])
+    result = clash.copy()
+    result[left] = f"{rules.CHANGES}, with a rule that the present price breaks"
+    return result
 
 
 def _penalised(problem: Problem, price: float) -> np.ndarray:
