@@ -85,7 +85,7 @@ def bare(problem: Problem, limit: int) -> tuple[float, float]:
     constraints.append(optimize.LinearConstraint(sparse.csr_array(moved[None]), 0, limit))
     found = optimize.milp(
         -worth.ravel(), constraints=constraints, integrality=np.ones(index.size),
-        bounds=optimize.Bounds(0, np.where(forbidden.ravel(), 0, 1)), options={"mip_rel_gap": 1e-6, "time_limit": 120},
+        bounds=optimize.Bounds(0, np.where(forbidden.ravel(), 0, 1)), options={"mip_rel_gap": 1e-6, "time_limit": 60},
     )  # fmt: skip
     return time.perf_counter() - started, -float(found.fun)
 
@@ -95,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="not needed: the items are random")
     parser.add_argument("--items", type=int, default=50_000)
-    parser.add_argument("--bare", type=int, default=500, help="items of the bare solver's block")
+    parser.add_argument("--bare", type=int, default=150, help="items of the bare solver's block")
     options = parser.parse_args()
     items = shop(options.items, 1)
     limited = PriceRules(**{**RULES.__dict__, "changes": options.items // 3})

@@ -5,6 +5,7 @@ matrix is a network's, the relaxation is integral, and the solver is done at the
 (1976), maximal closure of a graph.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ import pandas as pd
 from ecomine.errors import SettingsError
 from ecomine.pricing.panel import need
 
-VARIABLES = 60_000
+Solver = Callable[["Chains", np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+VARIABLES = 6_000
 """About so many variables go to the solver at once."""
 
 
@@ -102,6 +105,55 @@ def ordered(
     return column
 
 
+def by_recursion(
+    chain: Chains, grid: np.ndarray, value: np.ndarray, free: np.ndarray, fixed: np.ndarray
+) -> np.ndarray:
+    """The same by Bellman's recursion along each chain, all families at once: for the search of a price on change.
+
+    What the packs from one on are worth at each of its prices: its own worth and the best of the next larger pack at
+    any price that is not dearer per unit.
+    """
+    column = free.copy()
+    if not len(chain.small):
+        return column
+    wrong = ~in_order(chain, grid, free) & ~fixed[chain.small] & ~fixed[chain.large]
+    bad = np.isin(chain.family[chain.small], np.unique(chain.family[chain.small[wrong]]))
+    small, large = chain.small[bad], chain.large[bad]
+    if not len(small):
+        return column
+    rank, per_unit = _rank(chain), grid / chain.size[:, None]
+    worth, choice = value.copy(), np.zeros((len(grid), grid.shape[1]), np.int64)
+    top = int(rank[large].max())
+    for step in range(top, 0, -1):
+        pair = rank[large] == step
+        one, next_ = small[pair], large[pair]
+        best = np.maximum.accumulate(worth[next_], axis=1)
+        new = np.concatenate([np.ones((len(next_), 1), bool), worth[next_][:, 1:] > best[:, :-1]], axis=1)
+        where = np.maximum.accumulate(np.where(new, np.arange(grid.shape[1]), 0), axis=1)
+        reach = _reach(per_unit[one], per_unit[next_])
+        row = np.arange(len(one))[:, None]
+        at = np.maximum(reach - 1, 0)
+        worth[one] = np.where(reach > 0, value[one] + best[row, at], -np.inf)
+        choice[one] = where[row, at]
+    first = small[rank[small] == 0]
+    column[first] = worth[first].argmax(axis=1)
+    for step in range(1, top + 1):
+        pair = rank[large] == step
+        column[large[pair]] = choice[small[pair], column[small[pair]]]
+    return column
+
+
+def _reach(bounds: np.ndarray, sorted_: np.ndarray) -> np.ndarray:
+    """How many entries of each row of `sorted_` are at most each bound of the same row of `bounds` (both rising)."""
+    width = bounds.shape[1]
+    both = np.concatenate([sorted_, bounds * (1 + 1e-12)], axis=1)
+    order = np.argsort(both, axis=1, kind="stable")
+    ours = np.cumsum(order < width, axis=1)
+    result = np.empty_like(order)
+    np.put_along_axis(result, order, ours, axis=1)
+    return result[:, width:]
+
+
 def _rank(chain: Chains) -> np.ndarray:
     """The place of each pack in its family by size, from 0."""
     rank = np.zeros(len(chain.family), np.int64)
@@ -149,12 +201,16 @@ def _solve(chain: Chains, grid: np.ndarray, value: np.ndarray, packs: np.ndarray
         (np.repeat([1.0, -1.0], len(first)), (np.tile(rows, 2), np.concatenate([first, second]))),
         shape=(len(first), index.size),
     )
-    found = optimize.milp(
-        -weight.ravel(),
-        constraints=optimize.LinearConstraint(matrix, -np.inf, 0.0),
-        bounds=optimize.Bounds(lower, upper),
-        integrality=np.ones(index.size),
-    )
+    # A vertex of the relaxation is whole (the matrix is totally unimodular); whole numbers are asked for where it is not.
+    for whole in (0.0, 1.0):
+        found = optimize.milp(
+            -weight.ravel(),
+            constraints=optimize.LinearConstraint(matrix, -np.inf, 0.0),
+            bounds=optimize.Bounds(lower, upper),
+            integrality=np.full(index.size, whole),
+        )
+        if found.x is not None and np.abs(found.x - np.round(found.x)).max() < 1e-6:
+            break
     if found.x is None:
         raise SettingsError(f"The solver found no prices for {len(packs):,} packs: {found.message}")
     chosen = np.round(found.x).reshape(len(packs), step).sum(axis=1)

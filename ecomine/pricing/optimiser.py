@@ -168,14 +168,18 @@ def best(problem: Problem, limit: int | None, fixed: np.ndarray) -> np.ndarray:
     """
     free, stay = ~fixed, problem.stay
 
-    def at(price: float) -> tuple[np.ndarray, int]:
-        column = families.ordered(problem.chains, problem.grid, _penalised(problem, price), _free(problem, price), fixed)
-        return column, int(((column != stay) & free).sum())
+    def changes_of(column: np.ndarray) -> int:
+        return int(((column != stay) & free).sum())
 
-    column, changes = at(0.0)
-    if limit is None or changes <= limit:
-        return column
-    row = np.arange(len(column))
+    def at(price: float, solve: families.Solver = families.by_recursion) -> tuple[np.ndarray, int]:
+        column = solve(problem.chains, problem.grid, _penalised(problem, price), _free(problem, price), fixed)
+        return column, changes_of(column)
+
+    if limit is None or at(0.0)[1] <= limit:
+        column, changes = at(0.0, families.ordered)
+        if limit is None or changes <= limit:
+            return column
+    row = np.arange(len(stay))
     finite = np.where(np.isfinite(problem.value), problem.value, np.nan)
     high = 1.0 + float(np.nansum(np.nanmax(finite, axis=1) - np.nanmin(finite, axis=1)))
     fewest, least = at(high)
@@ -195,6 +199,9 @@ def best(problem: Problem, limit: int | None, fixed: np.ndarray) -> np.ndarray:
             high, chosen = middle, column
             if changes == limit:
                 break
+    # Where prices are worth the same, the solver may take one that changes more.
+    solved, changes = at(high, families.ordered)
+    chosen = solved if changes <= limit else chosen
     room = limit - int(((chosen != stay) & free).sum())
     lone = free & (problem.chains.family < 0) & (chosen == stay) & (stay >= 0)
     wish = _free(problem, 0.0)
@@ -210,7 +217,7 @@ def _within(problem: Problem, limit: int, clash: np.ndarray) -> np.ndarray:
     """Clashes, with those added that the number of changes makes where more present prices are forbidden."""
     fixed = clash != ""
     value = _penalised(problem, float(np.abs(problem.value[np.isfinite(problem.value)]).sum()) + 1.0)
-    column = families.ordered(problem.chains, problem.grid, value, value.argmax(axis=1), fixed)
+    column = families.by_recursion(problem.chains, problem.grid, value, value.argmax(axis=1), fixed)
     must = (column != problem.stay) & ~fixed
     if must.sum() <= limit:
         return clash
