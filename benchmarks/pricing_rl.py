@@ -1,11 +1,12 @@
 """Prices learnt by acting on the pricing environment: how soon, how well, at what cost.
 
-Protocol: `ecomine/Pricing-v0` in its vector form, `--items` products with three units a day on average, levels of price
-evenly spaced in logs from half to 1.6 times the list price, `--days` days in one episode; prices start anywhere at
-random (at the list price they would be good already: the simulated shop asks nearly the best), and learners explore inside the rules (margin floor, two levels a day) and see units and money of the shop, never the
-truth. The judge knows the law: a day's share is the expected profit at the prices asked over the expected profit of each
-item's best price, other prices as they are. Figures are means over the last 28 days, and sums for the cost of learning:
-what the best prices would have earned more, as a share of it. Learners were made on seeds 1 and 2, measured on 42.
+Protocol: `ecomine/Pricing-v0` in its vector form, `--items` products with three units a day on average, levels of
+price evenly spaced in logs from half to 1.6 times the list price, `--days` days in one episode; prices start anywhere
+at random (at the list price they would be good already: the simulated shop asks nearly the best), and learners explore
+inside the rules (margin floor, two levels a day) and see units and money of the shop, never the truth. The judge knows
+the law: a day's share is the expected profit at the prices asked over the expected profit of each item's best price,
+other prices as they are. Figures are means over the seven days to a day, or over the last 28; the cost of learning is
+what the best prices would have earned more over all days, as a share of it. Learners were made on seeds 1 and 2.
 `--plot FILE` draws the shares by day.
 """
 
@@ -32,7 +33,7 @@ RATIO = LOWEST * (HIGHEST / LOWEST) ** (np.arange(LEVELS) / (LEVELS - 1))
 
 
 def shares(name: str, items: int, days: int, seed: int) -> np.ndarray:
-    """Days × (expected profit, best expected profit) of a learner, or of prices that stay: the list's, or the random first ones."""
+    """Days × (expected profit, best expected profit) of a learner, or of prices that stay as they are."""
     environment = gymnasium.make_vec("ecomine/Pricing-v0", num_envs=items, days=days, levels=LEVELS)
     world = environment.world
     goods = world.shop.goods

@@ -133,7 +133,9 @@ class DemandModel:
             raise SettingsError(f"Demand was not learnt from {name!r}; there are {', '.join(self.columns)}.")
         at, z = self.columns.index(name), _quantile(self.params.confidence)
         value, unsure = self.slopes.value[:, at], z * self.slopes.deviation[:, at]
-        return pd.DataFrame({panel.ITEM: self.known.items, "value": value, "low": value - unsure, "high": value + unsure})
+        return pd.DataFrame(
+            {panel.ITEM: self.known.items, "value": value, "low": value - unsure, "high": value + unsure}
+        )
 
     def predict(self, rows: pd.DataFrame, price: np.ndarray | float | None = None) -> np.ndarray:
         """Expected units of rows (no `units` needed), by trees on top of the regression; `price` replaces theirs."""
@@ -148,9 +150,7 @@ class DemandModel:
         ahead, _, eta = self._rows(rows, price)
         return _back(np.exp(eta), ahead)
 
-    def _rows(
-        self, rows: pd.DataFrame, price: np.ndarray | float | None
-    ) -> tuple[panel.Panel, np.ndarray, np.ndarray]:
+    def _rows(self, rows: pd.DataFrame, price: np.ndarray | float | None) -> tuple[panel.Panel, np.ndarray, np.ndarray]:
         ahead = panel.panel(rows, self.known, self.columns, self._year(rows), price)
         values = ahead.values - self.centre
         return ahead, values, self._eta(values, ahead.series, ahead.item)
@@ -208,18 +208,22 @@ class DemandModel:
             series["item"].to_numpy(),
         )  # fmt: skip
         past = pd.read_parquet(folder / "past.parquet")
-        model.past = history.Past(**{field.name: past[field.name].to_numpy() for field in dataclasses.fields(history.Past)})
+        model.past = history.Past(
+            **{field.name: past[field.name].to_numpy() for field in dataclasses.fields(history.Past)}
+        )
         model.level, model.naive = series["level"].to_numpy(), items["naive"].to_numpy()
         model.levels, model.sold = items["levels"].to_numpy(), items["sold"].to_numpy()
 
         def slopes(name: str) -> regression.Slopes:
-            parts = []
+            parts: list[np.ndarray] = []
             for part in ("value", "deviation", "prior", "prior_deviation", "own_share"):
                 own = [column for column in items.columns if column.startswith(f"{name}.{part}.")]
                 parts.append(items[own].to_numpy())
+            value, deviation, prior, prior_deviation, own_share = parts
             return regression.Slopes(
-                *parts, model.level, items["dispersion"].to_numpy(), model.past.units, state["scatter"]
-            )
+                value, deviation, prior, prior_deviation, own_share, model.level, items["dispersion"].to_numpy(),
+                model.past.units, state["scatter"],
+            )  # fmt: skip
 
         model.slopes, model.priced = slopes("slope"), slopes("priced")
         model.trees = forecast.Forecast.load(folder) if state["trees"] else None

@@ -80,10 +80,8 @@ def stuck(chain: Chains, grid: np.ndarray, value: np.ndarray, fixed: np.ndarray)
     return failed
 
 
-def ordered(
-    chain: Chains, grid: np.ndarray, value: np.ndarray, free: np.ndarray, fixed: np.ndarray
-) -> np.ndarray:
-    """The best columns with every family in order; `free` are the best columns without. `fixed` items are left alone."""
+def ordered(chain: Chains, grid: np.ndarray, value: np.ndarray, free: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """The best columns with every family in order; `free` are the best columns without. `fixed` ones are left alone."""
     column = free.copy()
     if not len(chain.small):
         return column
@@ -105,9 +103,7 @@ def ordered(
     return column
 
 
-def by_recursion(
-    chain: Chains, grid: np.ndarray, value: np.ndarray, free: np.ndarray, fixed: np.ndarray
-) -> np.ndarray:
+def by_recursion(chain: Chains, grid: np.ndarray, value: np.ndarray, free: np.ndarray, fixed: np.ndarray) -> np.ndarray:
     """The same by Bellman's recursion along each chain, all families at once: for the search of a price on change.
 
     What the packs from one on are worth at each of its prices: its own worth and the best of the next larger pack at
@@ -201,7 +197,7 @@ def _solve(chain: Chains, grid: np.ndarray, value: np.ndarray, packs: np.ndarray
         (np.repeat([1.0, -1.0], len(first)), (np.tile(rows, 2), np.concatenate([first, second]))),
         shape=(len(first), index.size),
     )
-    # A vertex of the relaxation is whole (the matrix is totally unimodular); whole numbers are asked for where it is not.
+    # A vertex of the relaxation is whole, as the matrix is totally unimodular; where it is not, whole ones are asked for.
     for whole in (0.0, 1.0):
         found = optimize.milp(
             -weight.ravel(),

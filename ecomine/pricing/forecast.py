@@ -50,7 +50,7 @@ class Forecast:
         import xgboost
 
         booster = xgboost.Booster(model_file=folder / FILE)
-        return cls(booster, int(booster.attr("horizon")))
+        return cls(booster, int(booster.attr("horizon") or 1))
 
 
 def design(

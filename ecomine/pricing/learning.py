@@ -149,9 +149,9 @@ class Thompson:
     """Thompson sampling on demand curves: units ~ Poisson(exp(level − elasticity · log ratio)), items in one stroke.
 
     Belief in (level, slope) is normal, brought up to date by one Newton step a day (Laplace) and widened a little
-    (`level_drift`, `slope_drift`: standard deviations a day), for demand moves. Each day a curve is drawn from it, and the level asked that earns most on that curve. `usual_units`
-    and `cost_share` (of the list price) are what the shop knows. Source: Chapelle and Li (2011); Ferreira,
-    Simchi-Levi and Wang (2018) for prices.
+    (`level_drift`, `slope_drift`: standard deviations a day), for demand moves. Each day a curve is drawn from it, and
+    the level asked that earns most on that curve. `usual_units` and `cost_share` (of the list price) are what the shop
+    knows. Source: Chapelle and Li (2011); Ferreira, Simchi-Levi and Wang (2018) for prices.
     """
 
     safety: Safety
@@ -191,7 +191,10 @@ class Thompson:
         mean = expected * alike
         # Season and rivals move the level day by day, and the slope hardly.
         drift = np.diag([self.level_drift**2, self.slope_drift**2])
-        precision = np.linalg.inv(np.linalg.inv(self.precision) + drift) + (mean / self.scatter)[:, None, None] * x[:, :, None] * x[:, None]
+        precision = (
+            np.linalg.inv(np.linalg.inv(self.precision) + drift)
+            + (mean / self.scatter)[:, None, None] * x[:, :, None] * x[:, None]
+        )
         pull = ((units - mean) / self.scatter)[:, None] * x
         step = np.linalg.solve(precision, pull[..., None])[..., 0]
         self.mean = self.mean + np.clip(step, -1.0, 1.0)

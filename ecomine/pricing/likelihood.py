@@ -12,7 +12,6 @@ LARGE, ENOUGH = 20.0, 0.99
 """Units count as large where their median reaches this and so many of them are above zero."""
 
 
-
 @dataclass(frozen=True)
 class Fitted:
     """Residuals and weights of rows given their linear predictor: score = Σ weight · residual · x.

@@ -20,7 +20,7 @@ STRETCHES = 4
 
 @dataclass(frozen=True)
 class Nuisance:
-    """What the confounders foretell of each row: `price` (log ratio to the usual one) and `units` (log, no intercept)."""
+    """What the confounders foretell of each row: `price` (log ratio to the usual) and `units` (log, no intercept)."""
 
     price: np.ndarray
     units: np.ndarray

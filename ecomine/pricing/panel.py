@@ -65,7 +65,7 @@ def describe(rows: pd.DataFrame) -> Series:
     """
     need(rows, (ITEM, PERIOD, PRICE, UNITS), "rows of sales")
     if rows.empty:
-        raise NotEnoughDataError("No rows of sales; expected a row for each item, location and period that was on sale.")
+        raise NotEnoughDataError("No rows of sales; expected a row for each item, location and period on sale.")
     price, units = rows[PRICE].to_numpy(float), rows[UNITS].to_numpy(float)
     if not (np.isfinite(price) & (price > 0)).all() or not (np.isfinite(units) & (units >= 0)).all():
         raise FeatureError(

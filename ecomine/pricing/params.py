@@ -18,7 +18,10 @@ class DemandParams:
     confidence: float = setting(0.95, "level of the intervals", at_least=0.5, at_most=0.999)
     min_price_levels: int = setting(3, "prices an item must have had before its own data are heard", at_least=2)
     min_information: float = setting(
-        0.5, "share of an item's estimate that must come from its own data, not from its category", at_least=0, at_most=1
+        0.5,
+        "share of an item's estimate that must come from its own data, or its category's is told",
+        at_least=0,
+        at_most=1,
     )
     rounds: int = setting(400, "most trees of the demand forecast; fewer where validation says so", at_least=1)
     nuisance_rounds: int = setting(120, "trees that foretell price and units from the confounders", at_least=1)
@@ -36,7 +39,7 @@ class PriceRules:
 
     lowest: float | None = setting(0.5, "least price, as a factor of the present one", at_least=0)
     highest: float | None = setting(1.6, "greatest price, as a factor of the present one", at_least=0)
-    greatest_change: float | None = setting(0.2, "greatest change a period, as a share of the present price", at_least=0)
+    greatest_change: float | None = setting(0.2, "greatest change a period, share of the present price", at_least=0)
     margin_floor: float | None = setting(0.05, "least margin, as a share of the price", at_least=-10, at_most=0.99)
     endings: list[float] = setting([], "what a new price ends in, such as 0.99", at_least=0, at_most=0.99)
     family_order: bool = setting(True, "a larger pack of a family is not dearer per unit than a smaller one")

@@ -83,7 +83,7 @@ def by_competitor(items: pd.DataFrame, known: Known) -> pd.DataFrame:
 
 
 def by_time(items: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """The best price of each item in each slot of the week, by the slot's own elasticity; columns weekday, hour_block."""
+    """The best price of each item in each slot of the week, by the slot's elasticity; adds weekday, hour_block."""
     if known.slots is None:
         raise SettingsError("The policy `time` needs `slots`: item_id, weekday, hour_block, elasticity, units.")
     need(known.slots, ("item_id", "weekday", "hour_block", "elasticity", "units"), "slots")
@@ -109,7 +109,7 @@ def personal(items: pd.DataFrame, known: Known) -> pd.DataFrame:
     """
     setting = known.params.personal
     if not setting.enabled:
-        raise SettingsError("Personal offers are off; `pricing.personal.enabled: true` in params.yaml switches them on.")
+        raise SettingsError("Personal offers are off; `pricing.personal.enabled: true` switches them on.")
     if known.people is None:
         raise SettingsError("The policy `personal` needs `people`: user_id, item_id, sensitivity, units.")
     forbidden = [name for name in known.people.columns if any(word in str(name).lower() for word in PROTECTED)]
@@ -119,7 +119,9 @@ def personal(items: pd.DataFrame, known: Known) -> pd.DataFrame:
             "Leave these columns out."
         )
     need(known.people, ("user_id", "item_id", "sensitivity", "units"), "people")
-    rows = known.people.merge(items[["item_id", PRICE, "unit_cost", "elasticity"]], on="item_id", validate="many_to_one")
+    rows = known.people.merge(
+        items[["item_id", PRICE, "unit_cost", "elasticity"]], on="item_id", validate="many_to_one"
+    )
     discount = np.concatenate([[0.0], np.sort(setting.discounts)])
     price = np.floor(rows[PRICE].to_numpy(float)[:, None] * (1 - discount) * 100 + 1e-6) / 100
     price[:, 0] = rows[PRICE]
@@ -171,7 +173,9 @@ def _towards(items: pd.DataFrame, aim: np.ndarray, known: Known) -> pd.DataFrame
     def nearness(price: np.ndarray) -> np.ndarray:
         return 1.0 / (1.0 + np.abs(np.log(price / aim[:, None]))) / price
 
-    setting = replace(known.params.optimiser, margin_weight=0.0, rules=replace(known.params.optimiser.rules, clear_stock=False))
+    setting = replace(
+        known.params.optimiser, margin_weight=0.0, rules=replace(known.params.optimiser.rules, clear_stock=False)
+    )
     near = PriceOptimizer(setting).optimise(items, nearness, keep_clashing=True)
     price, cost = near["price"].to_numpy(), items["unit_cost"].to_numpy(float)
     suggested = near["suggested_price"].to_numpy()
@@ -180,5 +184,5 @@ def _towards(items: pd.DataFrame, aim: np.ndarray, known: Known) -> pd.DataFrame
     return near.assign(
         units=now, suggested_units=then, revenue=price * now, suggested_revenue=suggested * then,
         margin=(price - cost) * now, suggested_margin=(suggested - cost) * then,
-        reason=np.where(near["reason"].str.contains("clash"), near["reason"], "follows the rival's price within the rules"),
+        reason=np.where(near["reason"].str.contains("clash"), near["reason"], "follows the rival's price"),
     )  # fmt: skip

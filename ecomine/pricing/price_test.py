@@ -6,12 +6,13 @@ always sell more do not count as an effect.
 """
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ecomine.errors import NotEnoughDataError, SettingsError
+from ecomine.errors import NotEnoughDataError, SettingsError, SourceError
 from ecomine.pricing.panel import need
 
 TREATED, CONTROL = "test", "control"
@@ -80,10 +81,12 @@ def plan(
     )
 
 
-def read(drawn: pd.DataFrame, sales: pd.DataFrame, start: int, periods: int, confidence: float = 0.95, seed: int = 42) -> pd.DataFrame:
+def read(
+    drawn: pd.DataFrame, sales: pd.DataFrame, start: int, periods: int, confidence: float = 0.95, seed: int = 42
+) -> pd.DataFrame:
     """What a test showed, a row a measure (units, revenue): effect as a share, interval, p_value, items, elasticity.
 
-    `drawn` are the items of the plan; the test ran over periods start … start + periods − 1, and is held against as many
+    `drawn` are the items of the plan; the test ran from period `start` on for `periods`, and is held against as many
     before. The interval is of Welch's t; the p-value comes from drawing the arms again within strata (Fisher).
     """
     need(drawn, ("item_id", ARM, "stratum", "price", "test_price"), "items of the plan")
@@ -154,3 +157,40 @@ def _compared(
         "p_value": float((1 + beyond.sum()) / (1 + PERMUTATIONS)),
         "items": float(len(growth)),
     }
+
+
+def table(file: Path) -> pd.DataFrame:
+    """A CSV or Parquet file; raises SourceError where it is neither or not there."""
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    if not file.is_file() or file.suffix not in readers:
+        raise SourceError(f"{file} is no file that can be read; expected one that ends in .csv or .parquet.")
+    return readers[file.suffix](file)
+
+
+def of_plan(
+    drawn: pd.DataFrame, sales: pd.DataFrame, start: int | None, periods: int | None, seed: int
+) -> pd.DataFrame:
+    """`read`, where start and length must be given."""
+    if start is None or periods is None:
+        raise SettingsError("Reading a test needs its first period and its length: --start and --periods.")
+    return read(drawn, sales, start, periods, seed=seed)
+
+
+def told(made: Plan) -> str:
+    """A plan in words."""
+    return (
+        f"{made.items:,} items, half of them at a price changed by {made.change:+.1%}, for {made.periods} periods, find "
+        f"a change of units of {made.effect:+.1%} with probability {made.power:.0%} (level {made.alpha:.0%}; items' "
+        f"growth varies by {made.spread:.2f})."
+    )
+
+
+def finding(found: pd.DataFrame) -> str:
+    """What a test showed in words, a line a measure."""
+    lines = [
+        f"{row.measure:8} {row.effect:+8.1%}  95 % interval {row.low:+.1%} to {row.high:+.1%}  p = {row.p_value:.4f}  "
+        f"({row.items:.0f} items)"
+        for row in found.itertuples()
+    ]
+    elasticity = found.loc[found["measure"] == "units", "elasticity"].iloc[0]
+    return "\n".join([*lines, f"elasticity {elasticity:.2f}"])
