@@ -2,10 +2,10 @@
 
 Protocol: `oj.csv`, log-log regression brand by brand, log(sales) on log(price), against the figures of the data's
 README. Then `orange_juice_weekly.parquet`: the last 12 weeks are held out; DemandModel with default settings learns
-from the others and forecasts all twelve from that moment, with the prices and promotions of those weeks as known plans. The
-references are log-log regressions by least squares, a brand at a time: the plain one (own price), and the strongest we
-know (own price, the ten others, deal, feat, an intercept for each store). WAPE is Σ |forecast - units| / Σ units; the
-better of median and smearing mean is the reference's. `profit` is what came of it and not used.
+from the others and forecasts all twelve from that moment, with the prices and promotions of those weeks as known
+plans. The references are log-log regressions by least squares, a brand at a time: the plain one (own price), and the
+strongest we know (own price, the ten others, deal, feat, an intercept for each store). WAPE is Σ |forecast - units| /
+Σ units; the better of median and smearing mean is the reference's. `profit` is what came of it and not used.
 """
 
 import argparse

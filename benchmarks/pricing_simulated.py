@@ -1,14 +1,15 @@
 """Elasticities and prices on a shop whose truth is known.
 
-Protocol: a clean simulated shop (no fraud; `--users`, `--items`, a year). DemandModel sees what the shop has, by item,
-place and day: units of its order lines, its own prices, promotions, displays and mailers, stock in the evening, the
-mean of the rivals' last prices seen, category, brand and the weekday. A day counts as sold out where at most `SPARE`
-units are left, as who wants several of them went without; the least that was wanted are then the units sold beyond
-them. The truth is read by the judge alone. Items with enough data are those whose elasticity DemandModel tells from
-the item's own data (`source` is `item`); the naive slope is that of log units on log price over days with a sale. Prices: within half and 1.6 times the
-reference price, the least price change and all other rules off; profit by the true law, other prices as they are, where
-the true base demand sells at reference prices; the oracle's prices are the law's best ones, cost-plus puts the usual
-markup (median over items) on each cost. The model was made on seeds 7 and 11; the default is another.
+Protocol: a clean simulated shop (no fraud; `--users`, `--items`, a year). DemandModel sees what the shop has, by
+item, place and day: units of its order lines, its own prices, promotions, displays and mailers, stock in the evening,
+the mean of the rivals' last prices seen, category, brand and the weekday. A day counts as sold out where at most
+`SPARE` units are left, as who wants several of them went without; the least that was wanted are then the units sold
+beyond them. The truth is read by the judge alone. Items with enough data are those whose elasticity DemandModel tells
+from the item's own data (`source` is `item`); the naive slope is that of log units on log price over days with a
+sale. Prices: within half and 1.6 times the reference price, the least price change and all other rules off; profit by
+the true law, other prices as they are, where the true base demand sells at reference prices; the oracle's prices are
+the law's best ones, cost-plus puts the usual markup (median over items) on each cost. The model was made on seeds 7
+and 11; the default is another.
 """
 
 import argparse
@@ -94,11 +95,11 @@ def main() -> None:
         sales = sales_of(raw, truth)
         true = oracle.read(truth, "items").set_index("item_id")
         base = oracle.base_demand(truth).groupby("item_id")["units"].sum()
+    told = DemandModel(DemandParams(), threads=options.threads).fit(sales, forecasts=False).elasticities()
+    own = (told["source"] == "item").to_numpy()
+    real = true["elasticity"].loc[told["item_id"]].to_numpy()
     rows = []
     for method in ("double_ml", "regression"):
-        told = told_by(sales, method, options.threads) if method == "double_ml" else told
-        own = (told["source"] == "item").to_numpy() if method == "double_ml" else own
-        real = true["elasticity"].loc[told["item_id"]].to_numpy()
         rows.append(
             Row(f"{method}: items within 15 % of the truth, enough data", within(told[method][own], real[own]), 0.8)
         )
@@ -139,11 +140,6 @@ def main() -> None:
         Row("profit of cost-plus, share of the oracle's", profit(plus) / best),
     ]
     report("pricing_simulated", f"{options.users:,} people, {options.items} items, seed {options.seed}", rows)
-
-
-def told_by(sales: pd.DataFrame, method: str, threads: int) -> pd.DataFrame:
-    """Elasticities by DemandModel."""
-    return DemandModel(DemandParams(method=method), threads=threads).fit(sales, forecasts=False).elasticities()
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def _solve(chain: Chains, grid: np.ndarray, value: np.ndarray, packs: np.ndarray
         (np.repeat([1.0, -1.0], len(first)), (np.tile(rows, 2), np.concatenate([first, second]))),
         shape=(len(first), index.size),
     )
-    # A vertex of the relaxation is whole, as the matrix is totally unimodular; where it is not, whole ones are asked for.
+    # A vertex of the relaxation is whole, as the matrix is totally unimodular; if it is not, whole ones are asked for.
     for whole in (0.0, 1.0):
         found = optimize.milp(
             -weight.ravel(),

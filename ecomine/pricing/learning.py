@@ -216,16 +216,11 @@ def run(
 ) -> None:
     """Lets a learner act for `days` days of a vector environment; `each_day` sees the levels and what was told."""
     environment.reset(seed=seed)
-    done = np.zeros(1, bool)
-    counted = 0
-    while counted < days:
+    for _ in range(days):
         action = learner.act()
         _, reward, _, ended, info = environment.step(action)
-        if done.any():
-            # This step only began the next episode.
-            done = np.zeros(1, bool)
-            continue
         learner.learn(action, reward, info["units"])
         each_day(action, info)
-        counted += 1
-        done = ended
+        if ended.any():
+            # The step after an end only begins the next episode, whatever the action.
+            environment.step(action)

@@ -103,7 +103,6 @@ def panel(rows: pd.DataFrame, known: Series, columns: tuple[str, ...], year: flo
 
     Raises FeatureError for a missing column or an item that is not known.
     """
-    asked = rows[PRICE].to_numpy(float) if price is None else np.broadcast_to(np.asarray(price, float), len(rows))
     item = pd.Index(known.items).get_indexer(rows[ITEM])
     if (item < 0).any():
         strangers = rows[ITEM][item < 0].unique()
@@ -113,6 +112,10 @@ def panel(rows: pd.DataFrame, known: Series, columns: tuple[str, ...], year: flo
     # A location that was not seen stands alone after all others.
     series = np.where(series < 0, len(known.keys), series)
     order = np.lexsort((number, series))
+    asked = rows[PRICE].to_numpy(float) if price is None else np.broadcast_to(np.asarray(price, float), len(rows))
+    # Sums must not depend on the order in which rows came.
+    rows = rows.iloc[order]
+    series, item, number, turn, asked = (one[order] for one in (series, item, number, turn, asked))
     given = {OWN: np.log(asked / known.usual_price[item])}
     place = rows[LOCATION] if LOCATION in rows.columns else np.zeros(len(rows), np.int64)
     given[CROSS] = _others(given[OWN], known.category[item], pd.factorize(place)[0], number)
@@ -129,8 +132,7 @@ def panel(rows: pd.DataFrame, known: Series, columns: tuple[str, ...], year: flo
     # Stock that nobody counted censors nothing.
     censored = (rows[STOCK] <= 0).to_numpy(bool) if STOCK in rows.columns else np.zeros(len(rows), bool)
     return Panel(
-        series[order], item[order], number[order], units[order], censored[order], asked[order],
-        columns, np.column_stack(values)[order], order,
+        series, item, number, units, censored, asked, columns, np.column_stack(values), order
     )  # fmt: skip
 
 

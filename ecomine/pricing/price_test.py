@@ -179,9 +179,9 @@ def of_plan(
 def told(made: Plan) -> str:
     """A plan in words."""
     return (
-        f"{made.items:,} items, half of them at a price changed by {made.change:+.1%}, for {made.periods} periods, find "
-        f"a change of units of {made.effect:+.1%} with probability {made.power:.0%} (level {made.alpha:.0%}; items' "
-        f"growth varies by {made.spread:.2f})."
+        f"{made.items:,} items, half of them at a price changed by {made.change:+.1%}, for {made.periods} periods, "
+        f"find a change of units of {made.effect:+.1%} with probability {made.power:.0%} (level {made.alpha:.0%}; "
+        f"items' growth varies by {made.spread:.2f})."
     )
 
 

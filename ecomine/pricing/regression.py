@@ -120,14 +120,15 @@ def fit(
     for turn in range(EM_ROUNDS):
         eta = np.einsum("ij,ij->i", values, slope[item]) + offset
         state = likelihood.fitted(kind, units, censored, series, count, eta, state, scatter)
-        score, information = sums(values, state, series, item, items, count, censored)
+        score, complete, information = sums(values, state, series, item, items, count, censored)
         if turn:
             dispersion, scatter = _dispersion(kind, state, item, items, spell, count, censored)
         information /= dispersion[:, None, None]
+        complete /= dispersion[:, None, None]
         score /= dispersion[:, None]
         prior, precision = believed.prior(groups), 1 / believed.spread**2
-        posterior = information + np.eye(columns) * precision
-        step = np.linalg.solve(posterior, (score - precision * (slope - prior))[..., None])[..., 0]
+        posterior, curve = (matrix + np.eye(columns) * precision for matrix in (information, complete))
+        step = np.linalg.solve(curve, (score - precision * (slope - prior))[..., None])[..., 0]
         slope = slope + np.clip(step, -MOST_STEP, MOST_STEP)
         variance = np.diagonal(np.linalg.inv(posterior), axis1=1, axis2=2)
         spread = believed.spread
@@ -147,26 +148,37 @@ def fit(
 def sums(
     values: np.ndarray, state: likelihood.Fitted, series: np.ndarray, item: np.ndarray, items: int, count: int,
     censored: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Score (items × columns) and information (items × columns × columns), intercepts of series profiled out."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Score (items × columns), and information (items × columns × columns) with and without what was filled in.
+
+    Intercepts of series are profiled out. Steps need the first, or they would overshoot; how sure one is the second.
+    """
     columns = values.shape[1]
     weight = np.maximum(np.bincount(series, state.weight, minlength=count), 1e-300)
     mean = by_code(series, values * state.weight[:, None], count) / weight[:, None]
     upper = np.triu_indices(columns)
-    score, half = np.zeros((items, columns)), np.zeros((items, len(upper[0])))
+    score = np.zeros((items, columns))
+    half, told = np.zeros((items, len(upper[0]))), np.zeros((items, len(upper[0])))
     for first in range(0, len(item), ROWS_AT_ONCE):
         rows = slice(first, first + ROWS_AT_ONCE)
         begins = np.flatnonzero(np.diff(item[rows], prepend=-1))
         inner = values[rows] - mean[series[rows]]
         # What a stock-out hid is no information, however it is filled in.
-        heard = (state.weight[rows] * ~censored[rows])[:, None] * inner
+        product = state.weight[rows, None] * inner[:, upper[0]] * inner[:, upper[1]]
         pull = inner * (state.weight[rows] * state.residual[rows])[:, None]
         code = item[rows][begins]
         score[code] += np.add.reduceat(pull, begins)
-        half[code] += np.add.reduceat(heard[:, upper[0]] * inner[:, upper[1]], begins)
-    information = np.empty((items, columns, columns))
-    information[:, upper[0], upper[1]] = information[:, upper[1], upper[0]] = half
-    return score, information
+        half[code] += np.add.reduceat(product, begins)
+        told[code] += np.add.reduceat(product * ~censored[rows, None], begins)
+    return score, _square(half, columns), _square(told, columns)
+
+
+def _square(half: np.ndarray, columns: int) -> np.ndarray:
+    """Symmetric matrices from their upper halves."""
+    upper = np.triu_indices(columns)
+    matrix = np.empty((len(half), columns, columns))
+    matrix[:, upper[0], upper[1]] = matrix[:, upper[1], upper[0]] = half
+    return matrix
 
 
 def by_code(code: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:

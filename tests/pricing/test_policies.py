@@ -22,7 +22,7 @@ def known() -> Known:
     rows = sales(items=9, weeks=80).drop(columns="elasticity")
     coming = rows[rows["period"] == 79].assign(period=80).drop(columns="units")
     slots = pd.DataFrame(
-        [(i, d, h, -1.5 - 0.2 * h, 3.0) for i in range(9) for d in range(7) for h in range(3)],
+        [(i, d, h, -1.9 - 0.3 * h, 3.0) for i in range(9) for d in range(7) for h in range(3)],
         columns=["item_id", "weekday", "hour_block", "elasticity", "units"],
     )
     people = pd.DataFrame(
