@@ -109,6 +109,26 @@ def _parser() -> argparse.ArgumentParser:
             own.add_argument("--to", help="beginning of the digest to go back to (default: the one before)")
     profile = add("profile", _profile, "who a customer is: the deployed profile, a line a fact")
     profile.add_argument("user", help="id of the customer")
+    trial = add("price-test", _price_test, "design a randomised price test, or read what it showed")
+    trial.add_argument("action", choices=["plan", "read"], help="plan writes the items and arms; read evaluates them")
+    trial.add_argument(
+        "--sales",
+        type=Path,
+        required=True,
+        help="table (CSV or Parquet): item_id, period (whole numbers), price, units",
+    )
+    trial.add_argument("--plan", type=Path, default=Path("price_test.csv"), help="table of items and arms (CSV)")
+    trial.add_argument("--change", type=float, default=-0.1, help="change of the price, a share (default: -0.1)")
+    trial.add_argument(
+        "--effect", type=float, default=0.1, help="least change of units to find, a share (default: 0.1)"
+    )
+    trial.add_argument("--power", type=float, default=0.8, help="probability of finding it (default: 0.8)")
+    trial.add_argument("--alpha", type=float, default=0.05, help="probability of finding what is not there")
+    trial.add_argument("--longest", type=int, default=12, help="most periods a test may last (default: 12)")
+    trial.add_argument("--items", type=int, help="most items that may take part (default: all)")
+    trial.add_argument("--seed", type=int, default=42, help="seed of the draw")
+    trial.add_argument("--start", type=int, help="first period of the test, for read")
+    trial.add_argument("--periods", type=int, help="periods that the test lasted, for read")
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
@@ -275,6 +295,24 @@ def _profile(options: argparse.Namespace) -> None:
 
     for line in profile(Context.of(options.workspace).store, options.user):
         print(line)
+
+
+def _price_test(options: argparse.Namespace) -> None:
+    from ecomine.pricing import price_test
+
+    if options.action == "plan":
+        made, drawn = price_test.plan(
+            price_test.table(options.sales), options.change, options.effect, options.power, options.alpha,
+            options.longest, options.items, options.seed,
+        )  # fmt: skip
+        drawn.to_csv(options.plan, index=False)
+        print(price_test.told(made))
+        print(f"The items, their arms and prices are in {options.plan}.")
+        return
+    found = price_test.of_plan(
+        price_test.table(options.plan), price_test.table(options.sales), options.start, options.periods, options.seed
+    )
+    print(price_test.finding(found))
 
 
 def _serve(options: argparse.Namespace) -> None:
