@@ -180,7 +180,7 @@ class Params:
     project: str = setting(".", "folder of the ecomine checkout whose code makes the results, relative to params.yaml")
     as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
     seed: int = setting(42, "seed of everything random", at_least=0, at_most=2**31 - 1)
-    domains: list[str] = setting(["recommendation"], "domains to run, in this order")
+    domains: list[str] = setting(["profiling", "recommendation"], "domains to run, in this order")
     engine: EngineParams = field(default_factory=EngineParams)
     sql: SqlParams = field(default_factory=SqlParams)
     cleaning: CleaningParams = field(default_factory=CleaningParams)

@@ -34,7 +34,7 @@ def test_a_folder_without_settings(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_an_unknown_domain(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--workspace", str(workspace), "rollback", "astrology"]) == 2
-    assert "no domain 'astrology'; the domains are recommendation" in capsys.readouterr().err
+    assert "no domain 'astrology'; the domains are profiling, recommendation" in capsys.readouterr().err
 
 
 def test_nothing_to_roll_back_to(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_a_port_that_is_taken(workspace: Path, capsys: pytest.CaptureFixture[str
         (["run", "astrology"], "no domain 'astrology'"),
         (["stage", "polish"], "no stage 'polish'; the stages are ingest, clean"),
         (["stage", "train"], "needs a domain"),
-        (["stage", "train", "astrology"], "needs a domain; 'astrology' is none of recommendation"),
+        (["stage", "train", "astrology"], "needs a domain; 'astrology' is none of profiling, recommendation"),
         (["stage", "ingest", "recommendation"], "for all domains at once"),
         (["quarantine"], "run `ecomine stage clean`"),
         (["init", "data/raw"], "is there already and stays"),

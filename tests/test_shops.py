@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from ecomine.cli import main
+from ecomine.domains import DOMAINS
 from ecomine.errors import SourceError
 from ecomine.shops import make, simulate
 from ecomine.stages import Context, load_params, run
@@ -25,10 +26,11 @@ def test_the_whole_road_on_a_simulated_shop(tmp_path: Path, capsys: pytest.Captu
     assert "75 days of a shop are in" in capsys.readouterr().out
     params = load_params(shop)
     assert (params.source, params.simulation.users, params.simulation.seed) == ("simulated", 60, 3)
-    change_params(shop, gate=LENIENT)
+    change_params(shop, gate=LENIENT, profiling={"horizon_days": 14, "purchase_days": 7, "train_periods": 2})
     walk(shop)
-    checks = Context.of(shop).store.read_json("metrics/recommendation.gate.json")["checks"]
-    assert checks and all(check["passed"] for check in checks)
+    for domain in DOMAINS:
+        checks = Context.of(shop).store.read_json(f"metrics/{domain}.gate.json")["checks"]
+        assert checks and all(check["passed"] for check in checks), domain
 
 
 def test_more_days_continue_the_shop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,6 +78,7 @@ def test_run_with_another_source_is_recorded_apart(workspace: Path) -> None:
     change_params(
         workspace,
         gate=LENIENT,
+        domains=["recommendation"],
         simulation={"users": 60, "items": 60, "days": 75},
     )
     before = shell(workspace, "dvc", "status", "--json").stdout

@@ -83,7 +83,7 @@ def test_a_stage_without_its_input_says_which_stage_makes_it(workspace: Path) ->
         ("bake", None, "no stage 'bake'; the stages are ingest"),
         ("ingest", "recommendation", "for all domains at once"),
         ("train", None, "needs a domain"),
-        ("train", "astrology", "'astrology' is none of recommendation"),
+        ("train", "astrology", "'astrology' is none of profiling, recommendation"),
     ],
 )
 def test_a_stage_that_does_not_exist(workspace: Path, name: str, domain: str | None, message: str) -> None:
