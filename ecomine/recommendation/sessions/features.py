@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from ecomine.recommendation.sessions.log import Sessions
-from ecomine.recommendation.sessions.pairs import Table, best_of, matrix, place_in_row
+from ecomine.recommendation.sessions.pairs import Table, best_of, place_in_row
 from ecomine.recommendation.sessions.retrievers import ItemToItem, State, power, session_weights
 from ecomine.recommendation.sessions.vectors import ItemVectors
 
@@ -72,7 +72,7 @@ def columns(
     latest = [_step(prefixes, back) for back in range(STEPS)]
     for name, retriever in retrievers.items():
         for back, event in enumerate(latest):
-            made[f"{name}_{back}"] = Table.of(_rows(retriever.similarity, event))(row, item)
+            made[f"{name}_{back}"] = Table.of_rows(retriever.similarity, event)(row, item)
     for back, event in enumerate(latest):
         made[f"cosine_{back}"] = vectors.closeness(event[row], item)
     made["cosine_session"] = vectors.closeness_to_all(prefixes, row, item, 0.8)
@@ -86,19 +86,19 @@ def columns(
 
 def _session(prefixes: Sessions, row: np.ndarray, item: np.ndarray) -> Columns:
     """Length and repeats of the prefix, and where the candidate stands in it."""
-    shape, events = (len(prefixes), prefixes.items), np.ones(len(prefixes.item))
-    times = matrix(prefixes.row, prefixes.item, events, shape)
+    key, times = np.unique(prefixes.row * prefixes.items + prefixes.item, return_counts=True)
     seen = prefixes.last_seen
-    back = matrix(prefixes.row[seen], prefixes.item[seen], prefixes.steps_back[seen] + 1.0, shape)
-    length, distinct = prefixes.length, np.diff(times.indptr)
-    since = Table.of(back)(row, item)
+    last_key, back = prefixes.row[seen] * prefixes.items + prefixes.item[seen], prefixes.steps_back[seen] + 1
+    order = np.argsort(last_key)
+    length, distinct = prefixes.length, np.bincount(key // prefixes.items, minlength=len(prefixes))
+    since = Table(key, back[order], prefixes.items)(row, item)
     return {
         "length": length[row],
         "distinct": distinct[row],
         "repeats": ((length - distinct) / np.maximum(length, 1))[row],
         "stayed": (_step(prefixes, 0) == _step(prefixes, 1))[row],
         "turned_back": (_step(prefixes, 0) == _step(prefixes, 2))[row],
-        "times": Table.of(times)(row, item),
+        "times": Table(key, times, prefixes.items)(row, item),
         "steps_since": np.where(since > 0, since, np.float32(np.nan)),
     }
 
@@ -109,17 +109,6 @@ def _step(prefixes: Sessions, back: int) -> np.ndarray:
         return np.full(len(prefixes), -1)
     there = prefixes.length > back
     return np.where(there, prefixes.item[np.maximum(prefixes.start[1:] - 1 - back, 0)], -1)
-
-
-def _rows(similarity: sparse.csr_matrix, item: np.ndarray) -> sparse.csr_matrix:
-    """The rows of the items, the empty row for -1."""
-    chosen = sparse.csr_matrix(
-        ((item >= 0).astype(np.float32), (np.arange(len(item)), np.maximum(item, 0))),
-        shape=(len(item), similarity.shape[0]),
-    )
-    found = (chosen @ similarity).tocsr()
-    found.sort_indices()
-    return found
 
 
 def _greatest(scores: sparse.csr_matrix) -> np.ndarray:

@@ -109,7 +109,7 @@ class SessionRecommender:
             block = prefixes.part(first, min(first + _BLOCK, len(prefixes)))
             row, item, scores = self.finder.candidates(block, least=k)
             rows = _stacked(self.finder.columns(block, row, item, scores))
-            score = self.ranker.score(rows, self.threads)
+            score = self.ranker.score(rows)
             order = np.lexsort((item, -score, row))
             order = order[place_in_row(row, len(block)) < k]
             parts.append((row[order] + first, item[order], score[order]))
@@ -139,7 +139,7 @@ class SessionRecommender:
         model = cls(settings.build(SessionParams, state["params"], "params"), state["seed"], state["threads"])
         model.item_ids = pd.Index(pd.read_parquet(folder / "items.parquet")["item_id"], name="item_id")
         model.finder.load(folder)
-        model.ranker.load(folder)
+        model.ranker.load(folder, model.threads)
         return model
 
 

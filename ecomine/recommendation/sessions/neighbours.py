@@ -65,7 +65,9 @@ class SessionNeighbours:
         event, pair = ragged(start, self.log.start[neighbour + 1] - start)
         item, place = self.log.item[event], self.place[event]
         # The anchor is the shared item with the fewest steps back, and its last place in the neighbour.
-        steps_back = Table.of(matrix(row, seen.item[last], back + 1.0, shape))(prefix[pair], item).astype(np.int64)
+        key = row * prefixes.items + seen.item[last]
+        by_key = np.argsort(key)
+        steps_back = Table(key[by_key], back[by_key] + 1, prefixes.items)(prefix[pair], item).astype(np.int64)
         order = np.where(steps_back > 0, steps_back * self.limit - place, _FAR)
         first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]])) if len(pair) else pair
         closest = np.minimum.reduceat(order, first) if len(pair) else order

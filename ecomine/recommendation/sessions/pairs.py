@@ -86,22 +86,32 @@ def place_in_row(row: np.ndarray, rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Table:
-    """The entries of a matrix with sorted columns, for look-ups."""
+    """Values at places of a matrix with `width` columns, for look-ups; keys, row · width + column, rise."""
 
-    scores: sparse.csr_matrix
     keys: np.ndarray
+    values: np.ndarray
+    width: int
 
     @classmethod
     def of(cls, scores: sparse.csr_matrix) -> "Table":
-        return cls(scores, rows_of(scores).astype(np.int64) * scores.shape[1] + scores.indices)
+        """The entries of a matrix with sorted columns."""
+        return cls(rows_of(scores) * scores.shape[1] + scores.indices, scores.data, scores.shape[1])
+
+    @classmethod
+    def of_rows(cls, scores: sparse.csr_matrix, chosen: np.ndarray) -> "Table":
+        """The rows `chosen`, which are numbered anew from 0; the row -1 is empty."""
+        start = scores.indptr[chosen]
+        # Without a matrix in between: to make one takes longer than all the rest when one session waits for an answer.
+        place, row = ragged(start, np.where(chosen >= 0, scores.indptr[chosen + 1] - start, 0))
+        return cls(row * scores.shape[1] + scores.indices[place], scores.data[place], scores.shape[1])
 
     def __call__(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """Values at the places; 0 where nothing is stored, or where the row is -1."""
+        """Values at the places as float32; 0 where there is none, or where the row is -1."""
         if len(self.keys) == 0:
             return np.zeros(len(row), np.float32)
-        wanted = row.astype(np.int64) * self.scores.shape[1] + column
+        wanted = np.asarray(row, np.int64) * self.width + column
         place = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[place] == wanted, self.scores.data[place], np.float32(0))
+        return np.where(self.keys[place] == wanted, self.values[place], 0).astype(np.float32)
 
 
 def ragged(start: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -51,16 +51,15 @@ class SessionRanker:
         self.booster = xgboost.train(settings, data, self.params.trees, obj=gradient)
         return self
 
-    def score(self, rows: np.ndarray, threads: int) -> np.ndarray:
+    def score(self, rows: np.ndarray) -> np.ndarray:
         """A number a row, higher for what comes next more probably."""
-        self.booster.set_param({"nthread": threads})
         return np.asarray(self.booster.inplace_predict(rows, validate_features=False, predict_type="margin"))
 
     def save(self, folder: Path) -> None:
         self.booster.save_model(folder / FILE)
 
-    def load(self, folder: Path) -> "SessionRanker":
+    def load(self, folder: Path, threads: int) -> "SessionRanker":
         import xgboost
 
-        self.booster = xgboost.Booster(model_file=folder / FILE)
+        self.booster = xgboost.Booster({"nthread": threads}, model_file=folder / FILE)
         return self
