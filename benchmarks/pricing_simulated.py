@@ -81,7 +81,7 @@ def main() -> None:
     """Simulate, learn, price, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="not needed: the shop is simulated")
-    parser.add_argument("--users", type=int, default=6000)
+    parser.add_argument("--users", type=int, default=8000)
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--threads", type=int, default=2)

@@ -161,7 +161,10 @@ class DemandModel:
         of_item = np.bincount(self.known.item, self.level) / count
         seen = series < len(self.level)
         level = np.where(seen, self.level[np.minimum(series, len(self.level) - 1)], of_item[item])
-        return level + np.einsum("ij,ij->i", values, self.slopes.value[item])
+        slope = self.slopes.value.copy()
+        # Demand that rose with the price would be luck; a forecast never says so.
+        slope[:, 0] = np.minimum(slope[:, 0], LEAST_ELASTICITY)
+        return level + np.einsum("ij,ij->i", values, slope[item])
 
     def save(self, folder: Path) -> None:
         """Files that hold no code: JSON, Parquet and XGBoost's UBJ."""

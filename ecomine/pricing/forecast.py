@@ -35,9 +35,19 @@ class Forecast:
 
         last = past.period.max()
         distance = np.maximum(ahead.period - last, 1.0)
-        own = values[:, 0]
         seen = design(
-            kind, past, ahead.series, ahead.item, ahead.period, own, values, distance, eta, slopes, known, year
+            kind,
+            past,
+            ahead.series,
+            ahead.item,
+            ahead.period,
+            ahead.planned,
+            values,
+            distance,
+            eta,
+            slopes,
+            known,
+            year,
         )
         log = self.booster.predict(xgboost.DMatrix(seen, base_margin=eta), output_margin=True)
         return np.exp(log.astype(float))
@@ -54,15 +64,15 @@ class Forecast:
 
 
 def design(
-    kind: str, past: history.Past, series: np.ndarray, item: np.ndarray, period: np.ndarray, own: np.ndarray,
+    kind: str, past: history.Past, series: np.ndarray, item: np.ndarray, period: np.ndarray, planned: np.ndarray,
     values: np.ndarray, ahead: np.ndarray, eta: np.ndarray, slopes: regression.Slopes, known: panel.Series, year: float,
 ) -> np.ndarray:  # fmt: skip
     """What the trees see, rows × columns; the first is the own price."""
-    before = past.features(kind, series, item, period, own, ahead, year)
+    before = past.features(kind, series, item, period, planned, ahead, year)
     level = slopes.level[np.minimum(series, len(slopes.level) - 1)]
     # A trend that goes on is for the regression: trees cannot extrapolate.
     return np.column_stack(
-        [own, values[:, 1:], before, ahead, level, slopes.value[item, 0], known.category[item], known.brand[item], item]
+        [values, before, ahead, level, slopes.value[item, 0], known.category[item], known.brand[item], item]
     ).astype(np.float32)
 
 

@@ -36,7 +36,8 @@ class Panel:
     """Rows in the order of series and period. `values` are rows × `columns`, of which `own` is the first.
 
     `own`, `cross` (mean of the category's other items in the same place and period) and `rival` are logs of the price
-    over the item's usual one; `censored` rows sold out, so that more than `units` may have been wanted. `order` gives
+    over the item's usual one; `planned` is `own` at the frame's price where another is
+    asked about; `censored` rows sold out, so that more than `units` may have been wanted. `order` gives
     the rows of the frame that the panel came from.
     """
 
@@ -46,6 +47,7 @@ class Panel:
     units: np.ndarray
     censored: np.ndarray
     price: np.ndarray
+    planned: np.ndarray
     columns: tuple[str, ...]
     values: np.ndarray
     order: np.ndarray
@@ -118,7 +120,9 @@ def panel(rows: pd.DataFrame, known: Series, columns: tuple[str, ...], year: flo
     series, item, number, turn, asked = (one[order] for one in (series, item, number, turn, asked))
     given = {OWN: np.log(asked / known.usual_price[item])}
     place = rows[LOCATION] if LOCATION in rows.columns else np.zeros(len(rows), np.int64)
-    given[CROSS] = _others(given[OWN], known.category[item], pd.factorize(place)[0], number)
+    # Another price is asked about with all others as they are.
+    planned = np.log(rows[PRICE].to_numpy(float) / known.usual_price[item])
+    given[CROSS] = _others(planned, known.category[item], pd.factorize(place)[0], number)
     if RIVAL in rows.columns:
         ratio = np.log(rows[RIVAL].where(rows[RIVAL] > 0).to_numpy(float) / known.usual_rival[item])
         given[RIVAL_RATIO] = np.where(np.isfinite(ratio), ratio, 0.0)
@@ -132,7 +136,7 @@ def panel(rows: pd.DataFrame, known: Series, columns: tuple[str, ...], year: flo
     # Stock that nobody counted censors nothing.
     censored = (rows[STOCK] <= 0).to_numpy(bool) if STOCK in rows.columns else np.zeros(len(rows), bool)
     return Panel(
-        series, item, number, units, censored, asked, columns, np.column_stack(values), order
+        series, item, number, units, censored, asked, planned, columns, np.column_stack(values), order
     )  # fmt: skip
 
 

@@ -12,7 +12,9 @@ class DemandParams:
     likelihood: str = setting(
         "auto", "how units scatter: log (errors in logs), counts (Poisson), or auto, which takes log for large units"
     )
-    method: str = setting("double_ml", "whose elasticities are told: double_ml or regression")
+    method: str = setting(
+        "regression", "whose elasticities are told: regression (sharper) or double_ml (trusts no form of season)"
+    )
     periods_per_year: float = setting(52.0, "periods in a year, where periods are numbered", at_least=1)
     folds: int = setting(5, "stretches of time for cross-fitting", at_least=2, at_most=50)
     confidence: float = setting(0.95, "level of the intervals", at_least=0.5, at_most=0.999)

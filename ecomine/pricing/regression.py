@@ -87,8 +87,10 @@ class Hierarchy:
             value - self.mean - self.category[groups.category], groups.brand, self.brand_spread
         )
         # Where an item is a category of its own, its spread and the category's are one.
-        off = (value - self.prior(groups)) ** 2 + variance
-        self.spread = np.maximum(np.sqrt(off.mean(axis=0)), LEAST_SPREAD)
+        off = ((value - self.prior(groups)) ** 2).sum(axis=0)
+        # MacKay's (1992) fixed point: where data say little, it gets there in a few rounds, the plain step in hundreds.
+        heard = np.maximum(1 - variance / self.spread**2, 1e-3).sum(axis=0)
+        self.spread = np.clip(np.sqrt(off / heard), LEAST_SPREAD, 1.5 * self.spread)
 
     def _level(self, left: np.ndarray, code: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         count = np.bincount(code)
