@@ -24,8 +24,8 @@ _BLOCK = 2_000_000
 """Cells of customers × possible purchases that are held at a time, which bounds the memory."""
 
 _TYPICAL = 1 / 3
-"""Weight of the quantile in the typical number of purchases; chosen inside CDNOW's first 39 weeks, where a third keeps
-the correlation with what was bought within two per cent of the mean's and a half does not."""
+"""Weight of the quantile in the typical number of purchases. At three cuts inside CDNOW's first 39 weeks a third of it
+costs the correlation with what was bought at most 1.6 per cent, a half of it up to 2.5."""
 
 
 class LifetimeValue:
