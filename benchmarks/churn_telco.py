@@ -1,8 +1,8 @@
 """Churn on the Telco data: who leaves?
 
 Protocol: 7,043 customers, all columns but the id, 5 stratified folds, the mean over the folds of three fold seeds. The
-settings are those of `ChurnModel`; a few
-candidates were compared on folds of another seed of the same rows, so the figures are a little on the bright side. Reference: logistic regression and LightGBM, .845 both.
+settings are those of `ChurnModel`; a few candidates were compared on folds of another seed of the same rows, so the
+figures are a little on the bright side. Reference: logistic regression and LightGBM, .845 both.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Purchase intent on the Online Shoppers data: does a session end in a purchase?
 
 Protocol: 12,330 sessions, all columns, 5 stratified folds, the mean over the folds of three fold seeds. The settings
-are those of `PurchaseIntent`; a few
-candidates were compared on folds of another seed of the same rows, so the figures are a little on the bright side. Reference: LightGBM, AUC .934 and AP .757.
+are those of `PurchaseIntent`; a few candidates were compared on folds of another seed of the same rows, so the figures
+are a little on the bright side. Reference: LightGBM, AUC .934 and AP .757.
 """
 
 import argparse
