@@ -55,6 +55,7 @@ class Outcome:
     precision: float
     reciprocal_rank: float
     seconds: float
+    cpu_seconds: float
     memory: float
     one_answer: tuple[float, float, float] | None = None
     """Median, 99th percentile, and 99th percentile of CPU time, in milliseconds."""
@@ -83,6 +84,7 @@ def main(name: str, case: Case) -> None:
             Row(f"{before}P@20", outcome.precision, case.precision),
             Row(f"{before}MRR@20", outcome.reciprocal_rank, case.reciprocal_rank),
             Row(f"{before}seconds", outcome.seconds),
+            Row(f"{before}CPU seconds", outcome.cpu_seconds),
             Row(f"{before}peak GB", outcome.memory),
         ]
         if outcome.one_answer is not None:
@@ -102,23 +104,25 @@ def main(name: str, case: Case) -> None:
 def _measure(what: str, case: Case, data: Path, threads: int, validate: bool) -> Outcome:
     train, prefixes, follows = _read(case, data / case.folder, validate)
     if what == WHOLE:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         params = SessionParams(shortest_prefix=case.shortest_prefix)
         model = SessionRecommender(params, threads=threads).fit(train)
         answer = model.recommend(prefixes, K)
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
         hit = answer["item_id"].to_numpy() == follows[answer["session_id"].to_numpy()]
         rank = answer["rank"].to_numpy()[hit]
-        return _outcome(rank, len(follows), seconds, _one_answer(lambda items: model.next_items(items, K), prefixes))
+        one_answer = _one_answer(lambda items: model.next_items(items, K), prefixes)
+        return _outcome(rank, len(follows), seconds, cpu_seconds, one_answer)
     items = item_index(train, 42)
     sessions, asked, code = Sessions.of(train, items), Sessions.of(prefixes, items), items.get_indexer(follows)
-    started, ranks = time.perf_counter(), []
+    started, cpu, ranks = time.perf_counter(), time.process_time(), []
     retriever = RETRIEVERS[what](SessionParams()).fit(sessions)
     for first in range(0, len(asked), BLOCK):
         block = asked.part(first, min(first + BLOCK, len(asked)))
         row, item, _ = best(retriever.scores(block), K)
         ranks.append(place_in_row(row, len(block))[item == code[first:][row]] + 1)
-    return _outcome(np.concatenate(ranks), len(asked), time.perf_counter() - started)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
+    return _outcome(np.concatenate(ranks), len(asked), seconds, cpu_seconds)
 
 
 def _read(case: Case, folder: Path, validate: bool) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
@@ -145,10 +149,14 @@ def _frame(prefixes: np.ndarray) -> pd.DataFrame:
 
 
 def _outcome(
-    rank: np.ndarray, asked: int, seconds: float, one_answer: tuple[float, float, float] | None = None
+    rank: np.ndarray,
+    asked: int,
+    seconds: float,
+    cpu_seconds: float,
+    one_answer: tuple[float, float, float] | None = None,
 ) -> Outcome:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return Outcome(len(rank) / asked, float((1 / rank).sum() / asked), seconds, memory, one_answer)
+    return Outcome(len(rank) / asked, float((1 / rank).sum() / asked), seconds, cpu_seconds, memory, one_answer)
 
 
 def _one_answer(answer: Callable[[list[object]], list[object]], prefixes: pd.DataFrame) -> tuple[float, float, float]:
