@@ -38,9 +38,6 @@ def make(workspace: Path, folder: Path, source: str) -> None:
         "project": os.path.relpath(project, folder.resolve()),
     }.items():
         text = _with(text, key, value)
-    if source == "simulated":
-        # A shop of the default size has too few customers for the gate of profiling to tell its gain from chance.
-        text = re.sub(r"(?m)^domains:\n(?:[ ]*- .*\n)+", "domains:\n- recommendation\n", text, count=1)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "data/raw").mkdir(parents=True, exist_ok=True)
     copy_beside(folder)

@@ -26,12 +26,7 @@ def test_the_whole_road_on_a_simulated_shop(tmp_path: Path, capsys: pytest.Captu
     assert "75 days of a shop are in" in capsys.readouterr().out
     params = load_params(shop)
     assert (params.source, params.simulation.users, params.simulation.seed) == ("simulated", 60, 3)
-    change_params(
-        shop,
-        domains=list(DOMAINS),
-        gate=LENIENT,
-        profiling={"horizon_days": 14, "purchase_days": 7, "train_periods": 2},
-    )
+    change_params(shop, gate=LENIENT, profiling={"horizon_days": 14, "purchase_days": 7, "train_periods": 2})
     walk(shop)
     for domain in DOMAINS:
         checks = Context.of(shop).store.read_json(f"metrics/{domain}.gate.json")["checks"]
@@ -72,13 +67,9 @@ def test_a_workspace_for_another_source_leaves_the_one_at_hand(workspace: Path) 
     assert (folder / settings.project).resolve() == PROJECT.resolve()
     given = yaml.safe_load((workspace / "params.yaml").read_text())
     made = yaml.safe_load((folder / "params.yaml").read_text())
-    assert {key for key in made if made[key] != given.get(key)} == {
-        "source",
-        "raw",
-        "project",
-        "domains",
-        "simulation",
-    } - ({"raw"} if given["raw"] == "data/raw" else set())
+    assert {key for key in made if made[key] != given.get(key)} == {"source", "raw", "project", "simulation"} - (
+        {"raw"} if given["raw"] == "data/raw" else set()
+    )
 
 
 @pytest.mark.slow
