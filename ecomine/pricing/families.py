@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import SettingsError
-from ecomine.pricing.panel import need
 
 Solver = Callable[["Chains", np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -39,7 +39,7 @@ def chains(items: pd.DataFrame) -> Chains:
     """The families of a frame with family_id and pack_size; packs of one size may stand in any order of row."""
     if "family_id" not in items.columns:
         return Chains.none(len(items))
-    need(items, ("pack_size",), "items with families")
+    require(items.columns, ("pack_size",), "items with families")
     family = pd.factorize(items["family_id"], sort=True)[0]
     size = items["pack_size"].to_numpy(float)
     if not (size[family >= 0] > 0).all():

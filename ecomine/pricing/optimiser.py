@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, SettingsError
 from ecomine.pricing import families, rules
-from ecomine.pricing.panel import need
 from ecomine.pricing.params import OptimiserParams
 
 Units = Callable[[np.ndarray], np.ndarray]
@@ -90,7 +90,7 @@ class PriceOptimizer:
         cost = items["unit_cost"].to_numpy(float)[:, None]
         forbidden = np.zeros(grid.shape, bool)
         if setting.clear_stock and "clear_periods" in items.columns:
-            need(items, ("stock",), "items with stock to clear")
+            require(items.columns, ("stock",), "items with stock to clear")
             periods = items["clear_periods"].to_numpy(float)
             must = np.isfinite(periods) & (clash == "")
             wanted = np.where(must, items["stock"].to_numpy(float) / np.maximum(periods, 1e-9), np.inf)[:, None]
@@ -250,7 +250,8 @@ def _free(problem: Problem, price: float) -> np.ndarray:
 
 
 def _check(items: pd.DataFrame, units: Units | None) -> None:
-    need(items, ("item_id", "price", "unit_cost", *(() if units else ("units", "elasticity"))), "items to price")
+    wanted = ("item_id", "price", "unit_cost", *(() if units else ("units", "elasticity")))
+    require(items.columns, wanted, "items to price")
     for name, good in (("price", items["price"] > 0), ("unit_cost", items["unit_cost"] >= 0)):
         if not good.all():
             raise FeatureError(f"{(~good).sum():,} items without a {name} that can be used; expected numbers above 0.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError
 
 ITEM, LOCATION, PERIOD, PRICE, UNITS = "item_id", "location_id", "period", "price", "units"
@@ -65,7 +66,7 @@ def describe(rows: pd.DataFrame) -> Series:
 
     Raises FeatureError for a missing column or an unusable price, NotEnoughDataError for no rows.
     """
-    need(rows, (ITEM, PERIOD, PRICE, UNITS), "rows of sales")
+    require(rows.columns, (ITEM, PERIOD, PRICE, UNITS), "rows of sales")
     if rows.empty:
         raise NotEnoughDataError("No rows of sales; expected a row for each item, location and period on sale.")
     price, units = rows[PRICE].to_numpy(float), rows[UNITS].to_numpy(float)
@@ -154,15 +155,6 @@ def times(period: pd.Series, year: float) -> tuple[np.ndarray, np.ndarray]:
         return days * year / 365.25, days / 365.25
     number = period.to_numpy(float)
     return number, number / year
-
-
-def need(frame: pd.DataFrame, wanted: tuple[str, ...], what: str) -> None:
-    """Raises FeatureError where a column is missing."""
-    missing = [name for name in wanted if name not in frame.columns]
-    if missing:
-        raise FeatureError(
-            f"The {what} lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}."
-        )
 
 
 def _keys(rows: pd.DataFrame) -> pd.MultiIndex:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, SettingsError
 from ecomine.pricing.demand import DemandModel, usable
 from ecomine.pricing.optimiser import PriceOptimizer
-from ecomine.pricing.panel import PRICE, need
+from ecomine.pricing.panel import PRICE
 from ecomine.pricing.params import PricingParams
 
 PROTECTED = (
@@ -76,7 +77,7 @@ def by_forecast(items: pd.DataFrame, known: Known) -> pd.DataFrame:
 
 def by_competitor(items: pd.DataFrame, known: Known) -> pd.DataFrame:
     """The rival's price less `undercut`, as near as the rules allow; items without a rival keep their price."""
-    need(items, ("competitor_price",), "items to price by competitors")
+    require(items.columns, ("competitor_price",), "items to price by competitors")
     rival = items["competitor_price"].to_numpy(float) * (1 - known.params.undercut)
     aim = np.where(np.isfinite(rival) & (rival > 0), rival, items[PRICE].to_numpy(float))
     return _towards(items, aim, known)
@@ -86,7 +87,7 @@ def by_time(items: pd.DataFrame, known: Known) -> pd.DataFrame:
     """The best price of each item in each slot of the week, by the slot's elasticity; adds weekday, hour_block."""
     if known.slots is None:
         raise SettingsError("The policy `time` needs `slots`: item_id, weekday, hour_block, elasticity, units.")
-    need(known.slots, ("item_id", "weekday", "hour_block", "elasticity", "units"), "slots")
+    require(known.slots.columns, ("item_id", "weekday", "hour_block", "elasticity", "units"), "slots")
     own = items.drop(columns=["elasticity", "units"], errors="ignore")
     rows = own.merge(known.slots, on="item_id", validate="one_to_many")
     rows = rows.sort_values(["item_id", "weekday", "hour_block"], ignore_index=True)
@@ -118,7 +119,7 @@ def personal(items: pd.DataFrame, known: Known) -> pd.DataFrame:
             f"Personal offers were given {', '.join(forbidden)}; protected attributes must not take part. "
             "Leave these columns out."
         )
-    need(known.people, ("user_id", "item_id", "sensitivity", "units"), "people")
+    require(known.people.columns, ("user_id", "item_id", "sensitivity", "units"), "people")
     rows = known.people.merge(
         items[["item_id", PRICE, "unit_cost", "elasticity"]], on="item_id", validate="many_to_one"
     )

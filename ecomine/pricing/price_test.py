@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import NotEnoughDataError, SettingsError, SourceError
-from ecomine.pricing.panel import need
 
 TREATED, CONTROL = "test", "control"
 STRATUM = 2
@@ -52,7 +52,7 @@ def plan(
     of its history to the next tells how much luck there is. Needed are n = 2·2·(z_power + z_alpha/2)² · spread² /
     log(1 + effect)² items in all (two-sample comparison of means). Raises NotEnoughDataError where no length will do.
     """
-    need(sales, ("item_id", "period", "price", "units"), "sales")
+    require(sales.columns, ("item_id", "period", "price", "units"), "sales")
     if not -0.9 < change < 2 or change == 0 or not 0 < abs(effect) < 5:
         raise SettingsError(
             f"A change of {change:g} that is to show an effect of {effect:g}; expected shares such as -0.1 and 0.1."
@@ -89,8 +89,8 @@ def read(
     `drawn` are the items of the plan; the test ran from period `start` on for `periods`, and is held against as many
     before. The interval is of Welch's t; the p-value comes from drawing the arms again within strata (Fisher).
     """
-    need(drawn, ("item_id", ARM, "stratum", "price", "test_price"), "items of the plan")
-    need(sales, ("item_id", "period", "price", "units"), "sales")
+    require(drawn.columns, ("item_id", ARM, "stratum", "price", "test_price"), "items of the plan")
+    require(sales.columns, ("item_id", "period", "price", "units"), "sales")
     sales = sales.assign(revenue=sales["price"] * sales["units"])
     own = drawn.sort_values("item_id", ignore_index=True)
     during = sales[(sales["period"] >= start) & (sales["period"] < start + periods)]

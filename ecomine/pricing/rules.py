@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import SettingsError
-from ecomine.pricing.panel import need
 from ecomine.pricing.params import PriceRules
 
 LOWEST, HIGHEST = "least price", "greatest price"
@@ -65,7 +65,7 @@ def bounds(items: pd.DataFrame, rules: PriceRules) -> Bounds:
     if rules.margin_floor is not None:
         low[MARGIN] = cost / (1 - rules.margin_floor)
     if rules.rival_low is not None or rules.rival_high is not None:
-        need(items, ("competitor_price",), "items under a rule about rivals")
+        require(items.columns, ("competitor_price",), "items under a rule about rivals")
         rival = items["competitor_price"].to_numpy(float) * 100
         seen = np.isfinite(rival) & (rival > 0)
         if rules.rival_low is not None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError
 
 _ROUNDS = 5
@@ -44,12 +45,8 @@ class Columns:
 
     def matrix(self, frame: pd.DataFrame) -> np.ndarray:
         """float64, a column a name of `names`; raises FeatureError where a column is missing."""
-        missing = [name for name in (*self.numbers, *self.levels) if name not in frame.columns]
-        if missing:
-            raise FeatureError(
-                f"The rows lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
-                "Give the columns that the model was fitted with."
-            )
+        wanted = (*self.numbers, *self.levels)
+        require(frame.columns, wanted, "rows", "Give the columns that the model was fitted with.")
         return self._matrix(frame, {name: self._average(self.means[name], frame, name) for name in self.levels})
 
     def training_matrix(self, frame: pd.DataFrame, label: np.ndarray, seed: int) -> np.ndarray:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ecomine import params as settings
+from ecomine.columns import READ, require
 from ecomine.domain import EVENT_TIMESTAMP, LABEL, Inputs
-from ecomine.errors import FeatureError, NotEnoughDataError
+from ecomine.errors import NotEnoughDataError
 from ecomine.profiling import analysis
 from ecomine.profiling.classifier import TabularClassifier
 from ecomine.profiling.encoding import matrix
@@ -59,7 +60,7 @@ class Profiler:
 
     def fit(self, rows: pd.DataFrame, inputs: Inputs) -> "Profiler":
         """Learns; raises FeatureError for a missing column, NotEnoughDataError for rows without both labels."""
-        _require(rows, ("user_id", EVENT_TIMESTAMP, LABEL, LOST, VALUE, *KNOWN_COLUMNS), "training rows")
+        require(rows.columns, ("user_id", EVENT_TIMESTAMP, LABEL, LOST, VALUE, *KNOWN_COLUMNS), "training rows", READ)
         if len(rows) < 2 or rows[LABEL].nunique() < 2:
             raise NotEnoughDataError(
                 f"{len(rows):,} training rows with the labels {sorted(rows[LABEL].unique().tolist())}; expected "
@@ -132,7 +133,7 @@ class Profiler:
 
     def design(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The numbers that the trees see: KNOWN_COLUMNS and the features, in a fixed order; nulls stay."""
-        _require(rows, (*KNOWN_COLUMNS, *self.features), "rows")
+        require(rows.columns, (*KNOWN_COLUMNS, *self.features), "rows", READ)
         names = [*KNOWN_COLUMNS, *self.features]
         values = matrix(rows[names])
         known = dict(zip(names, values.T, strict=True))
@@ -227,12 +228,3 @@ def _behaviour(people: pd.DataFrame, at: datetime) -> pd.DataFrame:
     """The columns BEHAVIOUR of a portrait."""
     quiet = (pd.Timestamp(at) - people["last_order"]).dt.total_seconds() / 86_400
     return people.assign(days_since=quiet)[list(BEHAVIOUR)].astype(float)
-
-
-def _require(frame: pd.DataFrame, names: tuple[str, ...], what: str) -> None:
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise FeatureError(
-            f"The {what} lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
-            "Read them through the feature service that the model was trained with."
-        )

@@ -5,7 +5,8 @@ from datetime import datetime
 import duckdb
 import pandas as pd
 
-from ecomine.errors import FeatureError, NotEnoughDataError
+from ecomine.columns import require
+from ecomine.errors import NotEnoughDataError
 
 LINE_COLUMNS = ("user_id", "event_timestamp", "quantity", "unit_price")
 SUMMARY_COLUMNS = ("user_id", "repeats", "recency_days", "age_days", "log_gaps", "paid_days", "mean_spend")
@@ -19,12 +20,7 @@ def order_summary(order_lines: duckdb.DuckDBPyRelation | pd.DataFrame, as_of: da
     paid_days: days with spend above 0, and mean_spend: money on such a day (null without one). Raises FeatureError for
     a missing column and NotEnoughDataError where no line is left.
     """
-    missing = [name for name in LINE_COLUMNS if name not in order_lines.columns]
-    if missing:
-        raise FeatureError(
-            f"The order lines lack {', '.join(missing)}; they have {', '.join(order_lines.columns)}. "
-            f"Expected {', '.join(LINE_COLUMNS)}."
-        )
+    require(order_lines.columns, LINE_COLUMNS, "order lines", f"Expected {', '.join(LINE_COLUMNS)}.")
     if isinstance(order_lines, pd.DataFrame):
         order_lines = duckdb.connect().from_df(order_lines)
     until = as_of or order_lines.query("lines", "SELECT max(event_timestamp) FROM lines").fetchall()[0][0]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.profiling.encoding import numbers
 from ecomine.store import write_json
@@ -117,12 +118,7 @@ class Segmenter:
         return found.cluster_centers_, np.column_stack([np.ones_like(found.cluster_centers_), np.zeros(k)])
 
     def _scaled(self, frame: pd.DataFrame) -> np.ndarray:
-        missing = [name for name in self.columns if name not in frame.columns]
-        if missing:
-            raise FeatureError(
-                f"The rows lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
-                "Give the columns that the segments were found in."
-            )
+        require(frame.columns, self.columns, "rows", "Give the columns that the segments were found in.")
         scaled = (_squash(frame[self.columns]) - self.middle) / self.scale
         return np.clip(np.nan_to_num(scaled), -3.0, 3.0)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.recommendation.purchases import DAY_US, Purchases, codes
 
@@ -53,12 +54,8 @@ class Interactions:
             return source
         if isinstance(source, Purchases):
             return _of_purchases(source)
-        missing = [name for name in ("user_id", "item_id") if name not in source.columns]
-        if missing:
-            raise FeatureError(
-                f"The interactions lack {', '.join(missing)}; they have {', '.join(map(str, source.columns))}. "
-                "Expected user_id, item_id and, where there are any, event_timestamp or position, order_id, weight."
-            )
+        hint = "Expected user_id, item_id and, where there are any, event_timestamp or position, order_id, weight."
+        require(source.columns, ("user_id", "item_id"), "interactions", hint)
         if source.empty:
             raise NotEnoughDataError("There are no interactions to learn from; bring rows of user_id and item_id.")
         for name in ("user_id", "item_id"):

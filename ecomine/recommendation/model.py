@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecomine import params as settings
+from ecomine.columns import READ, require
 from ecomine.domain import EVENT_TIMESTAMP, LABEL
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.recommendation import candidates
@@ -61,10 +62,7 @@ class Recommender:
         `events` what visits went on to. Raises like `fit_ranker`.
         """
         self.fit_ranker(rows)
-        shown = events if isinstance(order_lines, duckdb.DuckDBPyRelation) else None
-        purchases = Purchases.of(
-            order_lines, as_of, items, shown if isinstance(shown, duckdb.DuckDBPyRelation) else None
-        )
+        purchases = Purchases.of(order_lines, as_of, items, events)
         self.finder.fit(purchases)
         self.assortment.fit(purchases, order_lines, items, stock)
         self.situations.fit(purchases, self.finder, events)
@@ -75,7 +73,7 @@ class Recommender:
 
         Raises FeatureError for a missing or textual column, NotEnoughDataError for rows with only one kind of label.
         """
-        _require(rows, ("user_id", "item_id", EVENT_TIMESTAMP, LABEL, *self.told), "training rows")
+        require(rows.columns, ("user_id", "item_id", EVENT_TIMESTAMP, LABEL, *self.told), "training rows", READ)
         if rows.empty or rows[LABEL].nunique() < 2:
             raise NotEnoughDataError(
                 f"{len(rows):,} training rows with the labels {sorted(rows[LABEL].unique().tolist())}; expected "
@@ -122,7 +120,7 @@ class Recommender:
 
         Columns are float32, in a fixed order; ids and timestamps are never among them.
         """
-        _require(rows, (EVENT_TIMESTAMP, *self.told, *self.features), "rows")
+        require(rows.columns, (EVENT_TIMESTAMP, *self.told, *self.features), "rows", READ)
         columns = {name: _numbers(rows[name]) for name in (*self.told, *self.features)}
         if LAST_ORDER_DAY in columns:
             day = rows[EVENT_TIMESTAMP].to_numpy("datetime64[us]").astype(np.int64) // DAY_US
@@ -176,15 +174,6 @@ def _lists(rows: pd.DataFrame) -> Lists:
     moment, user = rows[EVENT_TIMESTAMP].to_numpy(), rows["user_id"].to_numpy(object)
     begins = np.concatenate([[True], (moment[1:] != moment[:-1]) | (user[1:] != user[:-1])])
     return Lists(rows[LABEL].to_numpy(np.float32), np.cumsum(begins) - 1, moment == moment.max())
-
-
-def _require(frame: pd.DataFrame, names: tuple[str, ...], what: str) -> None:
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise FeatureError(
-            f"The {what} lack {', '.join(missing)}; they have {', '.join(map(str, frame.columns)) or 'no columns'}. "
-            "Read them through the feature service that the model was trained with."
-        )
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

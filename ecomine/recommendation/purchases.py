@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError
 
 COLUMNS = ("order_id", "user_id", "item_id", "event_timestamp")
@@ -47,21 +48,21 @@ class Purchases:
         order_lines: duckdb.DuckDBPyRelation | pd.DataFrame,
         at: datetime | None = None,
         items: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
-        events: duckdb.DuckDBPyRelation | None = None,
+        events: duckdb.DuckDBPyRelation | pd.DataFrame | None = None,
     ) -> "Purchases":
         """Codes the lines of a relation or a DataFrame up to `at` (default: its newest line); `items` adds attributes,
-        `events`, a relation of the same connection, impressions.
+        `events` impressions: a DataFrame beside a DataFrame, or a relation of the same connection.
 
-        Raises FeatureError for a missing column and NotEnoughDataError where no line is left.
+        Raises FeatureError for a missing column, and for events of the other kind; NotEnoughDataError where no line is
+        left.
         """
-        missing = [name for name in COLUMNS if name not in order_lines.columns]
-        if missing:
-            raise FeatureError(
-                f"The order lines lack {', '.join(missing)}; they have {', '.join(order_lines.columns)}. "
-                f"Expected {', '.join(COLUMNS)}."
-            )
+        require(order_lines.columns, COLUMNS, "order lines", f"Expected {', '.join(COLUMNS)}.")
+        if events is not None and isinstance(events, pd.DataFrame) != isinstance(order_lines, pd.DataFrame):
+            raise FeatureError("Bring order lines and events both as DataFrames, or both as relations of a connection.")
         if isinstance(order_lines, pd.DataFrame):
-            order_lines = duckdb.connect().from_df(order_lines)
+            connection = duckdb.connect()
+            order_lines = connection.from_df(order_lines)
+            events = None if events is None else connection.from_df(events)
         if at is None:
             (newest,) = order_lines.query("lines", "SELECT max(event_timestamp) FROM lines").fetchall()[0]
             at = newest

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecomine.errors import FeatureError
 from ecomine.recommendation.purchases import Purchases
 from ecomine.recommendation.retrievers import Clicks
 
@@ -74,6 +75,29 @@ def test_what_is_opened_later_is_not_known_yet(purchases: Purchases) -> None:
     earlier = purchases.until(AT - timedelta(days=3))
     assert earlier.shown.aggregate("max(day)").fetchall()[0][0] <= pd.Timestamp(AT).value / 86_400e9 - 3
     assert Clicks().fit(earlier).scores(np.array([0])).sum() < Clicks().fit(purchases).scores(np.array([0])).sum()
+
+
+def test_frames_tell_what_relations_tell() -> None:
+    lines = pd.DataFrame({"order_id": ["1"], "user_id": ["a"], "item_id": ["i0"], "event_timestamp": [AT]})
+    events = pd.DataFrame(
+        {
+            "session_id": "s",
+            "user_id": "a",
+            "item_id": "i0",
+            "event_type": ["impression", "view"],
+            "event_timestamp": AT - timedelta(days=1),
+            "position": [4, 0],
+        }
+    )
+    frames = Purchases.of(lines, AT, events=events)
+    with duckdb.connect() as connection:
+        relation = connection.from_df(lines)
+        relations = Purchases.of(relation, AT, events=connection.from_df(events))
+        assert (
+            frames.shown.fetchall() == relations.shown.fetchall() == [(0, 0, 4, 1.0, 1, frames.shown.fetchall()[0][5])]
+        )
+        with pytest.raises(FeatureError, match="both as DataFrames, or both as relations"):
+            Purchases.of(relation, AT, events=events)
 
 
 def test_it_is_the_same_from_its_file_and_knows_nothing_without_impressions(
