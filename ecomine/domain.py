@@ -81,6 +81,16 @@ class Check:
     passed: bool
     why: str
 
+    @classmethod
+    def at_most(cls, name: str, value: float, limit: float, why: str) -> "Check":
+        """Passes up to and with the limit."""
+        return cls(name, float(value), float(limit), value <= limit, why)
+
+    @classmethod
+    def none_of(cls, name: str, count: int, what: str) -> "Check":
+        """Passes where there is none of what must not be."""
+        return cls.at_most(name, count, 0, f"{count:,} {what}")
+
 
 class Model(Protocol):
     """Fitted state that can be kept in a folder of files which hold no code."""

@@ -28,11 +28,13 @@ def check(model: Profiler, decisions: pd.DataFrame, inputs: Inputs) -> list[Chec
     total, spent = float(money[:, 1].sum()), _spent(inputs)
     times = total / spent if spent > 0 else 1.0
     return [
-        _none("customers_without_profile", people - decisions["user_id"].nunique(), "customers have no profile"),
-        _none("customers_twice", doubled, "customers have more than one profile"),
-        _none("probabilities", wrong, "probabilities are not between 0 and 1"),
-        _none("intervals", crossed, "values are not within their interval, negative or null"),
-        _none("no_reason", silent, "profiles have no reason"),
+        Check.none_of(
+            "customers_without_profile", people - decisions["user_id"].nunique(), "customers have no profile"
+        ),
+        Check.none_of("customers_twice", doubled, "customers have more than one profile"),
+        Check.none_of("probabilities", wrong, "probabilities are not between 0 and 1"),
+        Check.none_of("intervals", crossed, "values are not within their interval, negative or null"),
+        Check.none_of("no_reason", silent, "profiles have no reason"),
         Check(
             "widest_segment",
             widest,
@@ -62,7 +64,3 @@ def _spent(inputs: Inputs) -> float:
         .fetchall()
     )
     return float(found[0][0])
-
-
-def _none(name: str, count: int, what: str) -> Check:
-    return Check(name, float(count), 0.0, count <= 0, f"{count:,} {what}")

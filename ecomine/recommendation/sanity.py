@@ -31,15 +31,15 @@ def check(model: Recommender, decisions: pd.DataFrame, inputs: Inputs) -> list[C
     # A shop with few items or customers cannot show more than it has.
     needed = min(MIN_DISTINCT * length, len(model.finder.items) / 2, users)
     return [
-        _none("items_listed_twice", doubled, "items are on the same list twice"),
-        _at_most("list_length", longest, length, f"the longest list has {longest} items; at most {length}"),
-        _none("unknown_items", unknown, "listed items were never sold"),
-        _none("out_of_stock", sold_out, "listed items are out of stock"),
-        _none("blocked", barred, "listed items are blocked"),
-        _none("propensities", unsound, "propensities are not in (0, 1]"),
-        _none("null_scores", unscored, "scores are null or infinite"),
-        _none("no_reason", silent, "listed items have no reason"),
-        _none("customers_without_list", without, "customers have no list"),
+        Check.none_of("items_listed_twice", doubled, "items are on the same list twice"),
+        Check.at_most("list_length", longest, length, f"the longest list has {longest} items; at most {length}"),
+        Check.none_of("unknown_items", unknown, "listed items were never sold"),
+        Check.none_of("out_of_stock", sold_out, "listed items are out of stock"),
+        Check.none_of("blocked", barred, "listed items are blocked"),
+        Check.none_of("propensities", unsound, "propensities are not in (0, 1]"),
+        Check.none_of("null_scores", unscored, "scores are null or infinite"),
+        Check.none_of("no_reason", silent, "listed items have no reason"),
+        Check.none_of("customers_without_list", without, "customers have no list"),
         Check(
             "different_items",
             float(distinct),
@@ -48,11 +48,3 @@ def check(model: Recommender, decisions: pd.DataFrame, inputs: Inputs) -> list[C
             f"{distinct:,} different items on {users:,} lists; at least {needed:.0f}",
         ),
     ]
-
-
-def _none(name: str, count: int, what: str) -> Check:
-    return _at_most(name, count, 0, f"{count:,} {what}")
-
-
-def _at_most(name: str, value: int, limit: int, why: str) -> Check:
-    return Check(name, float(value), float(limit), value <= limit, why)
