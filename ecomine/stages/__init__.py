@@ -124,7 +124,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=(layout.FRAMES, layout.MODEL),
         writes=(layout.METRICS, layout.PLOTS),
         params=("{domain}",),
-        code=("ecomine/{domain}", "ecomine/metrics.py"),
+        code=("ecomine/{domain}", "ecomine/metrics.py", "ecomine/policy_value.py"),
         per_domain=True,
     ),
     Stage(
