@@ -8,7 +8,6 @@ own. The start of Prefect's temporary server is measured by itself, as an empty 
 import argparse
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,7 @@ import time
 from pathlib import Path
 
 from benchmarks.report import Row, report
-
-PROJECT = Path(__file__).parents[1]
+from benchmarks.workspaces import PROJECT, workspace
 
 BARE = """
 import time
@@ -63,23 +61,18 @@ def main() -> None:
 
 
 def _workspace(folder: Path) -> Path:
-    folder.mkdir()
-    params = (PROJECT / "params.yaml").read_text().replace("project: .", f"project: {PROJECT}")
-    (folder / "params.yaml").write_text(params)
-    shutil.copy(PROJECT / "dvc.yaml", folder)
-    for name in ("expectations", "features"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "data/raw").mkdir(parents=True)
+    """A workspace that records with DVC."""
+    workspace(folder)
     subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=folder, check=True)
     return folder
 
 
-def _timed(workspace: Path, command: list[str]) -> tuple[float, float]:
+def _timed(place: Path, command: list[str]) -> tuple[float, float]:
     """Wall seconds of a command, and the peak memory in GB of the largest process so far."""
     quiet = {"PREFECT_LOGGING_SERVER_LEVEL": "CRITICAL", "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL"}
-    environment = {**os.environ, **quiet, "PREFECT_HOME": str(workspace.parent / "prefect"), "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, **quiet, "PREFECT_HOME": str(place.parent / "prefect"), "PYTHONPATH": str(PROJECT)}
     started = time.monotonic()
-    subprocess.run(command, cwd=workspace, env=environment, check=True)
+    subprocess.run(command, cwd=place, env=environment, check=True)
     seconds = time.monotonic() - started
     return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
 
