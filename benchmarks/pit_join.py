@@ -4,9 +4,9 @@ Protocol: the order lines of The Complete Journey as entity rows (1,469,307 with
 joined with a view by user and day (126,824 rows) and a view by item and week (595,667 rows), six features each, read
 from Parquet; a DataFrame goes in, a DataFrame comes out. The reference is one statement with two ASOF LEFT JOINs that
 DuckDB runs on the same DataFrame. Both sides take turns in one process, the median of the ratios counts; their values
-must be equal. Feast's own duckdb store gets 500,000 of the rows, in one process with ours. Peak memory is that of a
-process that does nothing but our join. `--large` adds 10 million rows, each line seven times at shifted times, joined
-with five views of four features.
+must be equal. Feast's own duckdb store gets 500,000 of the rows, in one process with ours, and both sides take turns as
+often. Peak memory is that of a process that does nothing but our join. `--large` adds 10 million rows, each line seven
+times at shifted times, joined with five views of four features.
 """
 
 import argparse
@@ -136,27 +136,31 @@ def memory(folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def feast(folder: Path, repeats: int) -> dict[str, Any]:
-    """Feast's duckdb store once, between two runs of ours; both have run on a few rows before."""
+    """Our join and Feast's duckdb store in turns; both have run on a few rows before."""
     rows = _rows(folder).sample(500_000, random_state=1).reset_index(drop=True)
-    ours, theirs = _feast(folder, "asof", ["users", "items"]), _feast(folder, "duckdb", ["users", "items"])
-    for join in (ours, theirs):
+    sides = {kind: _feast(folder, kind, ["users", "items"]) for kind in ("asof", "duckdb")}
+    for join in sides.values():
         join(rows.head(100), list(FEATURES))
-    started = time.process_time()
-    before, frame = _timed(lambda: ours(rows, list(FEATURES)))
-    halfway = time.process_time()
-    seconds, reference = _timed(lambda: theirs(rows, list(FEATURES)))
-    ended = time.process_time()
-    after, _ = _timed(lambda: ours(rows, list(FEATURES)))
-    done = time.process_time()
-    plain = reference.event_timestamp.dt.tz_localize(None).astype("datetime64[us]")
-    same = frame.event_timestamp.dt.tz_localize(None).astype("datetime64[us]")
-    _same(frame.assign(event_timestamp=same), reference.assign(event_timestamp=plain))
+    seconds: dict[str, list[float]] = {kind: [] for kind in sides}
+    processor: dict[str, list[float]] = {kind: [] for kind in sides}
+    for _ in range(repeats):
+        frames = {}
+        for kind, join in sides.items():
+            started = time.process_time()
+            spent, frames[kind] = _timed(lambda join=join: join(rows, list(FEATURES)))
+            seconds[kind].append(spent)
+            processor[kind].append(time.process_time() - started)
+        zoneless = [
+            frame.assign(event_timestamp=frame.event_timestamp.dt.tz_localize(None).astype("datetime64[us]"))
+            for frame in frames.values()
+        ]
+        _same(*zoneless)
     return {
-        "feast": seconds,
-        "ours": (before + after) / 2,
-        "feast_cpu": ended - halfway,
-        "ours_cpu": (halfway - started + done - ended) / 2,
-        "rows": len(reference),
+        "feast": statistics.median(seconds["duckdb"]),
+        "ours": statistics.median(seconds["asof"]),
+        "feast_cpu": statistics.median(processor["duckdb"]),
+        "ours_cpu": statistics.median(processor["asof"]),
+        "rows": len(frames["duckdb"]),
     }
 
 
