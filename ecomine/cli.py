@@ -132,6 +132,14 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
+    replay = add("replay", _replay, "make answers again from their receipts, and say where they differ")
+    replay.add_argument("receipt", nargs="?", help="the answer's X-Receipt-ID (default: the last ones)")
+    replay.add_argument("--last", type=int, default=100, help="how many of the last answers (default: 100)")
+    key = add("key", _key, "make, list or take away API keys")
+    key.add_argument("action", choices=["create", "list", "revoke"])
+    key.add_argument("name", nargs="?", help="of the key: who uses it")
+    key.add_argument("--scope", action="append", default=[], help="a domain, receipts or operation; may be repeated")
+    key.add_argument("--days", type=float, help="until it expires (default: never)")
     up = add("up", _up, "start a Prefect server with its UI and serve the deployments")
     up.add_argument("--port", type=_port, default=4200, help="port of the Prefect UI (default: 4200)")
     return parser
@@ -321,6 +329,52 @@ def _serve(options: argparse.Namespace) -> None:
 
     serving = load_params(options.workspace).serving
     run(options.workspace, options.host or serving.host, options.port or serving.port)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from ecomine.errors import DeploymentError
+    from ecomine.serving.receipts import Receipts
+    from ecomine.serving.replay import Replayer
+    from ecomine.stages import Context
+
+    context = Context.of(options.workspace)
+    receipts, replayer = Receipts(context.store, context.params.serving.receipt_days), Replayer(context.store)
+    asked = [receipts.get(options.receipt)] if options.receipt else receipts.newest(options.last)
+    count = equal = 0
+    for receipt in asked:
+        differences = replayer.differences(receipt)
+        count, equal = count + 1, equal + (not differences)
+        if options.receipt or differences:
+            asker = f"{receipt.id}  {receipt.when:%Y-%m-%d %H:%M:%S}  {receipt.domain}: {receipt.question}"
+            print(f"{asker}, version {receipt.model[:12]}, {'equal' if not differences else 'ANOTHER ANSWER'}")
+            for line in differences[:20]:
+                print(f"  {line}")
+    if not options.receipt:
+        print(f"{equal:,} of {count:,} answers made again are equal")
+    if equal < count:
+        raise DeploymentError(f"{count - equal:,} of {count:,} answers are other ones when they are made again.")
+
+
+def _key(options: argparse.Namespace) -> None:
+    from ecomine.domains import DOMAINS
+    from ecomine.errors import SettingsError
+    from ecomine.serving.keys import OPERATION, RECEIPTS, Keys
+    from ecomine.store import Store
+
+    keys = Keys(Store(options.workspace))
+    if options.action == "list":
+        for one in keys.all():
+            print(f"{one.name:20} {', '.join(one.scopes):40} made {one.created}, expires {one.expires or 'never'}")
+        return
+    if not options.name:
+        raise SettingsError(f"Which key? `ecomine key {options.action} NAME`.")
+    if options.action == "revoke":
+        keys.revoke(options.name)
+        print(f"{options.name} opens nothing any more")
+        return
+    secret = keys.create(options.name, options.scope, options.days, {*DOMAINS, RECEIPTS, OPERATION})
+    print(secret)
+    print("This is shown once. Send it as X-API-Key; `serving.keys: true` asks for it.", file=sys.stderr)
 
 
 def _up(options: argparse.Namespace) -> None:

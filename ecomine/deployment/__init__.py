@@ -12,16 +12,16 @@ deployed it, when and from which commit is in the history.
 from ecomine.deployment.bundle import Bundle, load
 from ecomine.deployment.overview import status
 from ecomine.deployment.records import current, history, pointer
-from ecomine.deployment.release import promote, reader, rollback
+from ecomine.deployment.release import online, promote, rollback
 
 __all__ = [
     "Bundle",
     "current",
     "history",
     "load",
+    "online",
     "pointer",
     "promote",
-    "reader",
     "rollback",
     "status",
 ]

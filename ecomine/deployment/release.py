@@ -14,6 +14,7 @@ from ecomine.lock import workspace_lock
 from ecomine.store import Store
 
 if TYPE_CHECKING:
+    from ecomine.feature_store import OnlineReader
     from ecomine.stages import Context
 
 _one_at_a_time = threading.RLock()
@@ -38,7 +39,7 @@ def promote(context: "Context", domain: Domain, force: bool = False) -> str:
                     _publish(store, name, digest)
                 context.say(f"{name}: {digest[:12]} is deployed already; nothing to do")
                 return digest
-            read = reader(store, domain)
+            read = online(store, domain).read
             model, described = bundle.open_folder(domain, digest, folder)
             checks = [_within(name, trial.latency_check(context, domain, model, described, read))]
             if champion:
@@ -65,19 +66,18 @@ def rollback(context: "Context", domain: Domain, to: str | None = None) -> str:
                 f"{name}: there is no earlier version{f' {to}' if to else ''} to go back to; known: {known}."
             )
         digest = chosen[-1]
-        _, described = trial.rehearse(context, domain, digest, reader(store, domain))
+        _, described = trial.rehearse(context, domain, digest, online(store, domain).read)
         rehearsed = Check("answers", 1.0, 1.0, True, f"version {digest[:12]} loads and answers")
         _change(context, domain, records.ROLLBACK, digest, described.as_of.isoformat(), [rehearsed])
     return digest
 
 
-def reader(store: Store, domain: Domain) -> FeatureReader:
+def online(store: Store, domain: Domain) -> "OnlineReader":
     """Online features of the domain's service; raises MissingInputError where nothing is materialised."""
     from ecomine import feature_store
 
     store.require(layout.ONLINE, "materialize")
-    online = feature_store.OnlineReader(store.workspace, domain.service)
-    return online.read
+    return feature_store.OnlineReader(store.workspace, domain.service)
 
 
 def _against_champion(

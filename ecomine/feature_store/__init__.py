@@ -8,13 +8,14 @@ from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, describe
 from ecomine.feature_store.computation import compute
 from ecomine.feature_store.equality import differences
 from ecomine.feature_store.materialization import materialize
-from ecomine.feature_store.online import OnlineReader
+from ecomine.feature_store.online import OnlineAnswer, OnlineReader
 from ecomine.feature_store.retrieval import point_in_time
 from ecomine.feature_store.service import service_features
 
 __all__ = [
     "FEATURE_TABLES",
     "SERVICES",
+    "OnlineAnswer",
     "OnlineReader",
     "compute",
     "describe",

@@ -49,6 +49,10 @@ class OnlineAnswer(NamedTuple):
     ages: np.ndarray
     status: np.ndarray
 
+    def beside(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows that were asked about, with the features as columns."""
+        return pd.concat([rows, pd.DataFrame(self.values, rows.index, list(self.features), copy=False)], axis=1)
+
     def frame(self) -> pd.DataFrame:
         """features, `{table}__age_seconds` and `{table}__status` as columns."""
         texts = np.array([status.name.lower() for status in Status], dtype=object)[self.status]
@@ -93,6 +97,11 @@ class OnlineReader:
         self._columns = pd.Index(self.features)
         defaults = np.array([default for table in tables for default in table.defaults], dtype=np.float64)
         self._defaults = defaults if not np.isnan(defaults).all() else None
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns that rows are read by."""
+        return list(self._needed)
 
     @property
     def as_of(self) -> datetime:

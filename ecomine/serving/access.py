@@ -12,6 +12,8 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecomine.serving.measures import Measures
+
 log = logging.getLogger("ecomine.access")
 
 HEADER = b"x-request-id"
@@ -21,8 +23,8 @@ _SOUND_ID = re.compile(rb"[\w.-]{1,64}")
 class Access:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, measures: Measures) -> None:
+        self.app, self.measures = app, measures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,11 +45,16 @@ class Access:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", None)
+            self.measures.note(route, scope["method"], status, seconds)
             line = {
                 "request_id": request_id.decode(),
                 "method": scope["method"],
-                "route": getattr(scope.get("route"), "path", None),
+                "route": route,
                 "status": status,
-                "ms": round((time.perf_counter() - start) * 1000, 2),
+                "ms": round(seconds * 1000, 2),
             }
+            if "key" in scope:
+                line["key"] = scope["key"]
             log.info(json.dumps(line))

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi import Depends, FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -19,13 +20,20 @@ from ecomine.serving import errors
 from ecomine.serving.access import Access
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Champion
-from ecomine.serving.routes import ROUTES
+from ecomine.serving.desk import Desk
+from ecomine.serving.keys import OPERATION, RECEIPTS, Keys, guard
+from ecomine.serving.limits import Limits
+from ecomine.serving.measures import Measures
+from ecomine.serving.receipts import Receipts
+from ecomine.serving.routes import QUESTIONS, ROUTES
+from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
 
 Every answer names the version (`model`, a digest) that gave it. Errors are `{"error": …, "hint": …}`.
-An `X-Request-ID` that is sent comes back with the answer; otherwise one is made."""
+An `X-Request-ID` that is sent comes back with the answer; otherwise one is made. A decision comes with an
+`X-Receipt-ID`: `/v1/receipts/{id}` shows what it was made of, and `ecomine replay ID` makes it again."""
 
 
 class Check(BaseModel):
@@ -92,10 +100,19 @@ def create_app(workspace: Path) -> FastAPI:
     app = FastAPIOffline(
         title="ecomine", version=__version__, description=DESCRIPTION, redoc_url=None, lifespan=lifespan
     )
-    app.add_middleware(Access)
+    measures, serving = Measures(champions), context.params.serving
+    app.add_middleware(Limits, max_bytes=serving.max_body_kb * 1024, a_second=serving.requests_a_second)
+    app.add_middleware(Access, measures=measures)
     errors.install(app)
+    keys, receipts = Keys(context.store), Receipts(context.store, serving.receipt_days)
+
+    def guarded(scope: str) -> list[Any]:
+        return [Depends(guard(keys, scope))] if serving.keys else []
+
     for name, champion in champions.items():
-        app.include_router(ROUTES[name](champion, catalogue))
+        desk = Desk(champion, catalogue, receipts, QUESTIONS[name])
+        app.include_router(ROUTES[name](desk), dependencies=guarded(name))
+    app.include_router(receipt_routes(context.store, receipts), dependencies=guarded(RECEIPTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:
@@ -111,7 +128,17 @@ def create_app(workspace: Path) -> FastAPI:
         state = readiness()
         return JSONResponse(state.model_dump(), 200 if state.ready else 503)
 
-    @app.get("/v1/models", tags=["operation"], summary="What is deployed")
+    @app.get(
+        "/metrics",
+        tags=["operation"],
+        summary="Requests, seconds and versions, for Prometheus",
+        response_class=PlainTextResponse,
+        dependencies=guarded(OPERATION),
+    )
+    def metrics() -> PlainTextResponse:
+        return PlainTextResponse(measures.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/v1/models", tags=["operation"], summary="What is deployed", dependencies=guarded(OPERATION))
     def models() -> Models:
         answering = {name: champion.get().bundle for name, champion in champions.items() if champion.answers}
         return Models(models=[_deployed(context, bundle) for bundle in answering.values()])

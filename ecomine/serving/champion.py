@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from ecomine import layout
-from ecomine.deployment import Bundle, load, pointer, reader
-from ecomine.domain import Domain, FeatureReader
+from ecomine.deployment import Bundle, load, online, pointer
+from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
+from ecomine.feature_store import OnlineAnswer, OnlineReader
 from ecomine.store import Store
 
 log = logging.getLogger("ecomine.serving")
@@ -30,7 +32,12 @@ class Answers:
     domain: Domain
     model: Any
     bundle: Bundle
-    read: FeatureReader
+    keys: Sequence[str]
+    look_up: Callable[[pd.DataFrame], OnlineAnswer]
+
+    def read(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """`rows`, which have the columns `keys`, with their features."""
+        return self.look_up(rows).beside(rows)
 
     def requests(self, keys: pd.DataFrame) -> pd.DataFrame:
         """The rows to decide on, with features, for the entities in `keys`."""
@@ -47,6 +54,7 @@ class Champion:
     def __init__(self, store: Store, domain: Domain) -> None:
         self.store, self.domain = store, domain
         self._answers: Answers | None = None
+        self._online: OnlineReader | None = None
         self._stamp: tuple[Stamp, Stamp] = (None, None)
         self._failed: tuple[tuple[Stamp, Stamp], float] | None = None
         self._error: EcomineError | None = None
@@ -90,11 +98,12 @@ class Champion:
             same_version = old is not None and stamp[0] == self._stamp[0]
             same_online = old is not None and stamp[1] == self._stamp[1]
             model, bundle = (old.model, old.bundle) if old and same_version else load(self.store, self.domain)
-            read = old.read if old and same_online else reader(self.store, self.domain)
+            features = self._online if self._online and same_online else online(self.store, self.domain)
         except Exception as error:  # whatever is wrong with what is new, what is there goes on answering
             self._note(stamp, error)
             return
-        self._answers, self._stamp = Answers(self.domain, model, bundle, read), stamp
+        self._answers, self._stamp = Answers(self.domain, model, bundle, features.keys, features.read_detailed), stamp
+        self._online = features
         self._failed = self._error = None
         if not same_version:
             log.info("%s: version %s answers from now on", self.domain.name, bundle.digest[:12])

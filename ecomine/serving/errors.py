@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ecomine.errors import DeploymentError, EcomineError, MissingInputError
+from ecomine.serving.keys import KeyMissingError, KeyScopeError
 
 
 class Problem(BaseModel):
@@ -52,6 +53,14 @@ def install(app: FastAPI) -> None:
     def absent(request: Request, error: EcomineError) -> JSONResponse:
         hint = "Run `ecomine run`, or `ecomine deploy DOMAIN`; this server notices without a restart."
         return problem(503, str(error), hint)
+
+    @app.exception_handler(KeyMissingError)
+    def unnamed(request: Request, error: EcomineError) -> JSONResponse:
+        return problem(401, str(error), "Send it as X-API-Key; the shop's operator makes one: `ecomine key create`.")
+
+    @app.exception_handler(KeyScopeError)
+    def outside(request: Request, error: EcomineError) -> JSONResponse:
+        return problem(403, str(error), "Ask the shop's operator for a key of this scope.")
 
     @app.exception_handler(EcomineError)
     def unable(request: Request, error: EcomineError) -> JSONResponse:

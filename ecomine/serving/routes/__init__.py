@@ -1,14 +1,19 @@
-"""ROUTES: what each domain offers over HTTP. A new domain is a module here and a line in the dict."""
+"""ROUTES: what each domain offers over HTTP. A new domain is a module here and a line in each dict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter
 
-from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Champion
+from ecomine.serving.desk import Desk, Question
 from ecomine.serving.routes import profiling, recommendation
 
-ROUTES: dict[str, Callable[[Champion, Catalogue], APIRouter]] = {
+ROUTES: dict[str, Callable[[Desk], APIRouter]] = {
     "profiling": profiling.router,
     "recommendation": recommendation.router,
 }
+
+QUESTIONS: dict[str, Mapping[str, Question]] = {
+    "profiling": profiling.QUESTIONS,
+    "recommendation": recommendation.QUESTIONS,
+}
+"""What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""

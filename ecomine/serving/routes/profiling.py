@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import pandas as pd
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, HTTPException, Path, Response
 from pydantic import BaseModel, Field
 
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers, Champion
+from ecomine.serving.champion import Answers
+from ecomine.serving.desk import Desk, Question
 from ecomine.serving.errors import PROBLEMS, Problem
 
 EXAMPLE: dict[str, Any] = {
@@ -72,7 +73,7 @@ class Profile(BaseModel):
     vector: list[float] = Field(description="for similarity: cosine of two vectors")
 
 
-def router(champion: Champion, catalogue: Catalogue) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """The routes of profiling."""
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "Nobody of this id has bought"}}
     routes = APIRouter(prefix="/v1/profiles", tags=["profiling"], responses={**PROBLEMS, **unknown})
@@ -80,14 +81,15 @@ def router(champion: Champion, catalogue: Catalogue) -> APIRouter:
     @routes.get("/{user_id:path}", summary="Profile of one customer")
     def one(
         user_id: Annotated[str, Path(min_length=1, max_length=200, description="the customer", examples=["1"])],
+        response: Response,
     ) -> Profile:
         """Who a customer is, what they will probably do, and why; 404 for somebody who has bought nothing yet."""
-        return profile(champion.get(), user_id)
+        return desk.answer(Profile, response, "profile", user_id=user_id)
 
     return routes
 
 
-def profile(answers: Answers, user_id: str) -> Profile:
+def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:
     """The decision for one customer in the form of the answer."""
     rows = answers.domain.request(answers.model, pd.DataFrame({"user_id": [user_id]}))
     if rows.empty:
@@ -114,3 +116,6 @@ def profile(answers: Answers, user_id: str) -> Profile:
             for name in ("stage", "segment", "recency_days", "frequency", "money", "contact", "contact_gain")
         },
     )
+
+
+QUESTIONS: dict[str, Question] = {"profile": profile}

@@ -1,16 +1,18 @@
 """What to show to a customer."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from ecomine.recommendation.policy import barred
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers, Champion
+from ecomine.serving.champion import Answers
+from ecomine.serving.desk import Desk, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
@@ -101,63 +103,63 @@ class Recommendations(BaseModel):
     results: list[Recommendation]
 
 
-def router(champion: Champion, catalogue: Catalogue) -> APIRouter:
+def router(desk: Desk) -> APIRouter:
     """The routes of recommendation."""
     routes = APIRouter(prefix="/v1/recommendations", tags=["recommendation"], responses=PROBLEMS)
 
     @routes.get("/{user_id:path}", summary="Products for one customer")
     def one(
         user_id: Annotated[str, Path(min_length=1, max_length=200, description="the customer", examples=["1"])],
+        response: Response,
         k: Annotated[int, Query(ge=1, le=1000, description="products wanted", examples=[10])] = 20,
         situation: Annotated[Situation, Query(description=SITUATION)] = "for_you",
     ) -> Recommendation:
         """The best products for a customer; somebody unknown is shown what is popular (`known` is false)."""
-        return recommend(champion.get(), catalogue, [user_id], k, situation)[0]
+        asked = {"user_ids": [user_id], "k": k, "situation": situation}
+        return desk.answer(Recommendations, response, "lists", **asked).results[0]
 
     @routes.post("", summary="Products for several customers")
-    def several(batch: Batch) -> Recommendations:
+    def several(batch: Batch, response: Response) -> Recommendations:
         """The best products for each of up to 1,000 customers, in the order asked for."""
         if len(set(batch.user_ids)) < len(batch.user_ids):
             raise BadRequestError("user_ids names a customer twice.", "Name each customer once.")
-        return Recommendations(results=recommend(champion.get(), catalogue, batch.user_ids, batch.k, batch.situation))
+        return desk.answer(Recommendations, response, "lists", **batch.model_dump())
 
     @routes.post("/similar", summary="Products like a product")
-    def similar(beside: Beside) -> Shown:
+    def similar(beside: Beside, response: Response) -> Shown:
         """What is like the given products: by words, category and brand, and by who buys both; new ones too."""
-        return show_beside(champion.get(), catalogue, beside, "similar")
+        return desk.answer(Shown, response, "similar", **beside.model_dump())
 
     @routes.post("/basket", summary="Products that go with a basket")
-    def basket(beside: Beside) -> Shown:
+    def basket(beside: Beside, response: Response) -> Shown:
         """What is often bought together with what is in the basket."""
-        return show_beside(champion.get(), catalogue, beside, "beside_basket")
+        return desk.answer(Shown, response, "beside_basket", **beside.model_dump())
 
     @routes.post("/visit", summary="Products for a running visit")
-    def visit(beside: Beside) -> Shown:
+    def visit(beside: Beside, response: Response) -> Shown:
         """What visits that began with these products, the oldest first, went on to; nobody needs to be known."""
-        return show_beside(champion.get(), catalogue, beside, "in_visit")
+        return desk.answer(Shown, response, "in_visit", **beside.model_dump())
 
     return routes
 
 
-def show_beside(answers: Answers, catalogue: Catalogue, beside: Beside, situation: str) -> Shown:
+def show_beside(situation: str, answers: Answers, catalogue: Catalogue, item_ids: list[str], k: int) -> Shown:
     """The first `k` answers of a situation (a method of `Situations`) for one list of products."""
     model, params = answers.model, answers.bundle.params
-    wanted = np.array(beside.item_ids, object)
+    wanted = np.array(item_ids, object)
     known = set(wanted[np.isin(wanted, model.finder.items)])
-    found = getattr(model.situations, situation)(
-        [beside.item_ids], beside.k, barred(model, params), model.assortment.titles
-    )
+    found = getattr(model.situations, situation)([item_ids], k, barred(model, params), model.assortment.titles)
     return Shown(
         model=answers.bundle.digest,
         as_of=answers.bundle.as_of,
-        unknown=[item for item in beside.item_ids if item not in known],
+        unknown=[item for item in item_ids if item not in known],
         items=[Item(**item) for item in _described(found[0].assign(propensity=1.0), catalogue)],
     )
 
 
 def recommend(
     answers: Answers, catalogue: Catalogue, user_ids: list[str], k: int, situation: Situation = "for_you"
-) -> list[Recommendation]:
+) -> Recommendations:
     """The first `k` decisions for each of the distinct `user_ids`, all from one version."""
     longest = answers.bundle.params.list_length
     if k > longest:
@@ -175,7 +177,7 @@ def recommend(
     lists: dict[str, list[dict[str, Any]]] = {}
     for row in _described(decisions[columns], catalogue):
         lists.setdefault(row.pop("user_id"), []).append(row)
-    return [
+    results = [
         Recommendation(
             user_id=user_id,
             known=user_id in known,
@@ -185,9 +187,16 @@ def recommend(
         )
         for user_id in user_ids
     ]
+    return Recommendations(results=results)
 
 
 def _described(shown: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
     """Rows to show, with title and category, nulls as None."""
     named = pd.concat([shown, catalogue.look_up(shown["item_id"]).reset_index(drop=True)], axis=1).astype(object)
     return named.where(named.notna(), None).to_dict("records")
+
+
+QUESTIONS: dict[str, Question] = {
+    "lists": recommend,
+    **{situation: partial(show_beside, situation) for situation in ("similar", "beside_basket", "in_visit")},
+}

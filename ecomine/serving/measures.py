@@ -1,0 +1,57 @@
+"""What the API measures of itself, in the form that Prometheus reads."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from ecomine.errors import EcomineError
+from ecomine.serving.champion import Champion
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Upper ends of the histogram's classes."""
+
+
+class Measures:
+    """Requests by address, method and status, their seconds, and what is deployed; of one application."""
+
+    def __init__(self, champions: Mapping[str, Champion]) -> None:
+        self._champions = champions
+        self._registry = CollectorRegistry()
+        names = ["route", "method"]
+        self._requests = Counter("ecomine_requests", "requests answered", [*names, "status"], registry=self._registry)
+        self._seconds = Histogram(
+            "ecomine_request_seconds", "seconds an answer took", names, buckets=SECONDS, registry=self._registry
+        )
+        self._registry.register(self)
+
+    def note(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """One request; addresses that do not exist are counted together, whoever makes them up."""
+        route = route or "none"
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route, method).observe(seconds)
+
+    def text(self) -> bytes:
+        """All figures as text."""
+        return bytes(generate_latest(self._registry))
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """The library asks for names when a collector is registered; ours have none of anything else."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """What answers at this moment."""
+        version = GaugeMetricFamily("ecomine_model_info", "1 for the version that answers", labels=["domain", "model"])
+        age = GaugeMetricFamily(
+            "ecomine_model_age_seconds", "since the moment up to which the version knows the shop", labels=["domain"]
+        )
+        now = datetime.now(UTC).replace(tzinfo=None)
+        for domain, champion in self._champions.items():
+            try:
+                bundle = champion.get().bundle
+            except EcomineError:
+                continue
+            version.add_metric([domain, bundle.digest], 1)
+            age.add_metric([domain], (now - bundle.as_of).total_seconds())
+        yield from (version, age)

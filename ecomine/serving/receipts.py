@@ -1,0 +1,195 @@
+"""Receipts: what an answer was made of, kept so that it can be shown and made again.
+
+A receipt holds the question with its arguments, the version that answered, every feature value as it was read, with its
+age, and the answer. It is in the file before the answer leaves. The file belongs to its owner alone, since making an
+answer again needs the customer's id; what is shown to others has a keyed hash in place of it.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ecomine import layout
+from ecomine.errors import MissingInputError
+from ecomine.store import Store
+
+log = logging.getLogger("ecomine.serving")
+
+PERSONAL = ("user_id", "user_ids")
+"""Names of what identifies a person, wherever they stand in a receipt."""
+
+HOUR = 3600.0
+"""Seconds between two looks for receipts that are too old."""
+
+CODEC = pa.Codec("zstd", compression_level=1)
+
+
+@dataclass(frozen=True)
+class Read:
+    """Features as they were read online: keys by column, values (rows, features), ages in seconds (rows, tables)."""
+
+    keys: dict[str, list[str]]
+    features: list[str]
+    tables: list[str]
+    values: np.ndarray
+    ages: np.ndarray
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was asked, what answered, what it had read, what it said."""
+
+    domain: str
+    model: str
+    question: str
+    arguments: dict[str, Any]
+    answer: dict[str, Any]
+    reads: list[Read] = field(default_factory=list)
+    id: str = ""
+    when: datetime = datetime.min
+
+
+class Receipts:
+    """The receipts of a workspace, in one SQLite file; safe from several threads and processes.
+
+    days: how long receipts are kept; 0 keeps none. Raises MissingInputError where an id is not there.
+    """
+
+    def __init__(self, store: Store, days: float) -> None:
+        self._path, self._days = store.path(layout.RECEIPTS), days
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._looked = 0.0
+
+    @property
+    def kept(self) -> bool:
+        return self._days > 0
+
+    def add(self, receipt: Receipt) -> str:
+        """Keep a receipt and return its id, which grows with time."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        moment = (now - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+        id_ = f"{moment:014x}{secrets.token_hex(8)}"
+        with self._open() as connection:
+            connection.execute("INSERT INTO receipts VALUES (?, ?, ?)", (id_, receipt.domain, _packed(receipt)))
+            if time.monotonic() - self._looked > HOUR or not self._looked:
+                oldest = (now - timedelta(days=self._days) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+                connection.execute("DELETE FROM receipts WHERE id < ?", (f"{oldest:014x}",))
+                self._looked = time.monotonic()
+        return id_
+
+    def get(self, id_: str) -> Receipt:
+        """A receipt by its id."""
+        with self._open() as connection:
+            row = connection.execute("SELECT id, body FROM receipts WHERE id = ?", (id_,)).fetchone()
+        if row is None:
+            raise MissingInputError(
+                f"There is no receipt {id_}; they are kept for {self._days:g} days (`serving.receipt_days`)."
+            )
+        return _unpacked(*row)
+
+    def newest(self, count: int) -> Iterator[Receipt]:
+        """The last `count` receipts, the newest first."""
+        with self._open() as connection:
+            ids = connection.execute("SELECT id FROM receipts ORDER BY id DESC LIMIT ?", (count,)).fetchall()
+        for (id_,) in ids:
+            yield self.get(id_)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """The connection in a transaction of its own, for one thread at a time."""
+        with self._lock:
+            if self._connection is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.touch(mode=0o600)
+                self._connection = sqlite3.connect(self._path, timeout=10.0, check_same_thread=False)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.execute(
+                    "CREATE TABLE IF NOT EXISTS receipts (id TEXT PRIMARY KEY, domain TEXT, body BLOB) WITHOUT ROWID"
+                )
+            with self._connection:
+                yield self._connection
+
+
+class Pseudonyms:
+    """Keyed hashes in place of customers' ids; the key is made once a workspace and never leaves it."""
+
+    def __init__(self, store: Store) -> None:
+        self._path = store.path(layout.PSEUDONYM_KEY)
+        self._key: bytes | None = None
+
+    def of(self, name: str) -> str:
+        """The pseudonym of one id: 16 hexadecimal digits of HMAC-SHA256."""
+        if self._key is None:
+            self._key = _key(self._path)
+        return "p-" + hmac.new(self._key, name.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def hide(self, value: Any, name: str = "") -> Any:
+        """A copy of nested lists and dicts in which what is PERSONAL is a pseudonym."""
+        if isinstance(value, dict):
+            return {key: self.hide(inner, key) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.hide(inner, name) for inner in value]
+        return self.of(str(value)) if name in PERSONAL else value
+
+
+def _key(path: Path) -> bytes:
+    """The workspace's key; the first that asks makes it, and who comes second takes that one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    try:
+        fresh.write_bytes(secrets.token_bytes(32))
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_bytes()
+
+
+def _packed(receipt: Receipt) -> bytes:
+    """JSON on one line, then the numbers column by column, since columns are what repeats; compressed."""
+    said = {
+        "domain": receipt.domain, "model": receipt.model, "question": receipt.question,
+        "arguments": receipt.arguments, "answer": receipt.answer,
+        "reads": [{"keys": one.keys, "features": one.features, "tables": one.tables} for one in receipt.reads],
+    }  # fmt: skip
+    parts = [json.dumps(said, allow_nan=False).encode(), b"\n"]
+    for one in receipt.reads:
+        parts += [np.ascontiguousarray(matrix.T, dtype="<f8").tobytes() for matrix in (one.values, one.ages)]
+    whole = b"".join(parts)
+    return len(whole).to_bytes(8, "little") + CODEC.compress(whole, asbytes=True)
+
+
+def _unpacked(id_: str, body: bytes) -> Receipt:
+    whole = CODEC.decompress(body[8:], int.from_bytes(body[:8], "little"), asbytes=True)
+    end = whole.index(b"\n")
+    said = json.loads(whole[:end])
+    at, reads = end + 1, []
+    for one in said["reads"]:
+        rows = len(next(iter(one["keys"].values()), []))
+        matrices = []
+        for width in (len(one["features"]), len(one["tables"])):
+            numbers = np.frombuffer(whole, dtype="<f8", count=rows * width, offset=at)
+            matrices.append(numbers.reshape(width, rows).T)
+            at += rows * width * 8
+        reads.append(Read(one["keys"], one["features"], one["tables"], *matrices))
+    when = datetime(1970, 1, 1) + timedelta(microseconds=int(id_[:14], 16))
+    return Receipt(**{**said, "reads": reads}, id=id_, when=when)

@@ -1,0 +1,87 @@
+"""Making an answer again from its receipt: the same version, the feature values that were read, the same question."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecomine.deployment import load
+from ecomine.domains import DOMAINS
+from ecomine.errors import DeploymentError, EcomineError
+from ecomine.feature_store import OnlineAnswer
+from ecomine.feature_store.online import Status
+from ecomine.serving.catalogue import Catalogue
+from ecomine.serving.champion import Answers
+from ecomine.serving.receipts import Read, Receipt
+from ecomine.serving.routes import QUESTIONS
+from ecomine.store import Store
+
+NAMES = ("title", "category")
+"""What a product is called today has no part in a decision, so it is not compared."""
+
+
+class Replayer:
+    """Makes answers of a workspace again; versions that are needed more than once are loaded once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._catalogue = store, Catalogue(store)
+        self._loaded: dict[tuple[str, str], tuple[Any, Any]] = {}
+
+    def differences(self, receipt: Receipt) -> list[str]:
+        """Where the answer, made again, is another one, a line each; empty where it is the same.
+
+        Raises DeploymentError where the version is gone or the question is no longer asked.
+        """
+        question = QUESTIONS.get(receipt.domain, {}).get(receipt.question)
+        if question is None:
+            raise DeploymentError(
+                f"The receipt is of a question `{receipt.question}` to {receipt.domain}, which this code does not "
+                "know; replay it with the release that wrote it."
+            )
+        domain, key = DOMAINS[receipt.domain], (receipt.domain, receipt.model)
+        if key not in self._loaded:
+            self._loaded[key] = load(self._store, domain, receipt.model)
+        model, bundle = self._loaded[key]
+        recorded = Recorded(receipt.reads)
+        try:
+            then = Answers(domain, model, bundle, (), recorded)
+            said = question(then, self._catalogue, **receipt.arguments)
+        except EcomineError as error:
+            return [str(error)]
+        if recorded.left:
+            return [f"{recorded.left} of the {len(receipt.reads)} reads of features were not asked for again"]
+        return list(_differing(receipt.answer, said.model_dump(mode="json"), ""))
+
+
+class Recorded:
+    """Gives what was read then; raises DeploymentError where something else is asked for."""
+
+    def __init__(self, reads: list[Read]) -> None:
+        self._reads = list(reads)
+
+    @property
+    def left(self) -> int:
+        return len(self._reads)
+
+    def __call__(self, rows: pd.DataFrame) -> OnlineAnswer:
+        if not self._reads:
+            raise DeploymentError("features are read more often than when the answer was given")
+        read = self._reads.pop(0)
+        asked = {key: rows[key].astype(str).tolist() for key in read.keys}
+        if asked != read.keys:
+            raise DeploymentError("features are asked for other entities than when the answer was given")
+        status = np.where(np.isnan(read.ages), Status.MISSING, Status.PRESENT)
+        return OnlineAnswer(read.features, read.tables, read.values, read.ages, status)
+
+
+def _differing(then: Any, now: Any, place: str) -> Iterator[str]:
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in sorted(then.keys() | now.keys() - set(NAMES)):
+            if key not in NAMES:
+                yield from _differing(then.get(key), now.get(key), f"{place}.{key}" if place else key)
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for number, (one, other) in enumerate(zip(then, now, strict=True)):
+            yield from _differing(one, other, f"{place}[{number}]")
+    elif then != now:
+        yield f"{place}: {then!r} then, {now!r} now"
