@@ -14,20 +14,16 @@ import pandas as pd
 
 from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError
+from ecomine.inventory import rating
 from ecomine.inventory.law import LEVELS, QUANTILES, DemandLaw
 from ecomine.inventory.situation import KEYS, WEEK
 from ecomine.store import write_frame, write_json
 
 RESERVED = (*KEYS, "date", "quantity", "category", "price", "stock")
-ROUNDS = 12
-PRIOR_UNITS = 4.0
-"""Units that weigh as much as what is expected of a series by its category and its past."""
-
-HALF_LIVES = (14.0, 28.0, 56.0, 112.0)
-"""Days after which a day counts half in the present level; validation chooses."""
-
-VALIDATION_DAYS = 28
-LEAST_RATE = 1e-6
+ROUNDS = 9
+YEARS = 1.9
+WIDEST = 4.0
+"""Greatest variance ÷ mean by which sold-out days are corrected."""
 
 
 class RateForecaster:
@@ -58,11 +54,15 @@ class RateForecaster:
         self.inputs = [
             str(name) for name in rows.columns if name not in RESERVED and pd.api.types.is_numeric_dtype(rows[name])
         ]
+        self.usual = {
+            name: rating.mean_by(code, np.nan_to_num(rows[name].to_numpy(float)), len(self.series))
+            for name in self.inputs
+        }
         self.priced = "price" in rows.columns
         last = np.append(np.flatnonzero(np.diff(code)), len(code) - 1)
         self.latest = rows.loc[last, [*self.inputs, *(["price"] if self.priced else [])]].reset_index(drop=True)
         self.usual_price = (
-            np.exp(_mean_by(code, np.log(np.maximum(rows["price"].to_numpy(float), 1e-9)), len(self.series)))
+            np.exp(rating.mean_by(code, np.log(np.maximum(rows["price"].to_numpy(float), 1e-9)), len(self.series)))
             if self.priced
             else np.ones(len(self.series))
         )
@@ -72,43 +72,51 @@ class RateForecaster:
         design = self._design(rows, date, code)
         sold = np.maximum(rows["quantity"].to_numpy(float), 0.0)
         out = (rows["stock"].to_numpy(float) <= 0) if "stock" in rows.columns and self.correct else np.zeros(len(sold))
-        self._learn(design, sold, out.astype(bool), code, age)
+        self._learn(design, sold, out.astype(bool), code, age, rating.weeks(date.dt.dayofyear.to_numpy()))
         return self
 
     def _design(self, rows: pd.DataFrame, date: pd.Series, code: np.ndarray) -> np.ndarray:
         parts = [(date.dt.weekday.to_numpy() == day).astype(float) for day in range(WEEK - 1)]
-        parts += [np.nan_to_num(rows[name].to_numpy(float)) for name in self.inputs]
+        parts += [np.nan_to_num(rows[name].to_numpy(float) - self.usual[name][code]) for name in self.inputs]
         if self.priced:
             price = np.maximum(rows["price"].to_numpy(float), 1e-9)
             parts.append(np.log(price / self.usual_price[code]))
         return np.column_stack(parts)
 
-    def _learn(self, x: np.ndarray, sold: np.ndarray, out: np.ndarray, code: np.ndarray, age: np.ndarray) -> None:
-        count, spread = len(self.series), 1.5
+    def _learn(
+        self, x: np.ndarray, sold: np.ndarray, out: np.ndarray, code: np.ndarray, age: np.ndarray, week: np.ndarray
+    ) -> None:
+        count, cell = len(self.series), (self.group[code], week)
+        spread = np.ones(count)
         units, doubt = sold.copy(), np.zeros(len(sold))
         beta, slope = np.zeros(x.shape[1]), np.zeros(count)
+        season = np.ones((len(self.groups), rating.WEEKS))
         price = x[:, -1] if self.priced else np.zeros(len(sold))
-        level = _level(units, np.ones(len(sold)), code, count, self.group)
+        # A season cannot be told from growth before it has been there twice.
+        yearly = age.max(initial=0.0) >= YEARS * rating.WEEKS * WEEK - 1
         for _ in range(ROUNDS):
-            factor = np.exp(np.clip(x @ beta + slope[code] * price, -8, 8))
-            level = _level(units, factor, code, count, self.group)
-            mean = level[code] * factor
+            plain = np.exp(np.clip(x @ beta + slope[code] * price, -8, 8))
+            level = rating.level(units, plain * season[cell], code, count, self.group)
+            if yearly:
+                season = rating.season(units, level[code] * plain, *cell, len(self.groups))
+            mean = level[code] * plain * season[cell]
             if out.any():
-                law = DemandLaw.of(mean[out], np.sqrt(spread * mean[out]))
+                # A poor fit in the first rounds must not pass for demand that varies: it would feed on itself.
+                law = DemandLaw.of(mean[out], np.sqrt(np.minimum(spread, WIDEST)[code[out]] * mean[out]))
                 units[out], square = law.at_least(np.floor(sold[out]))
                 doubt[out] = square - units[out] ** 2
-            beta = np.clip(beta + _newton(x, units - mean, mean, code, count), -6, 6)
+            beta = np.clip(beta + rating.newton(x, units - mean, mean, code, count), -6, 6)
             if self.priced:
-                mean = level[code] * np.exp(np.clip(x @ beta + slope[code] * price, -8, 8))
-                slope = _own_slopes(slope, price, units - mean, mean, code, count, spread)
-            spread = max(float(((units - mean) ** 2 + doubt).sum() / max(float(mean.sum()), 1e-9)), 1.0)
-        factor = np.exp(np.clip(x @ beta + slope[code] * price, -8, 8))
-        self.level, self.beta, self.slope = _level(units, factor, code, count, self.group), beta, slope
-        mean = self.level[code] * factor
-        self.spread = _spreads((units - mean) ** 2 + doubt, mean, code, count)
-        self.half_life = _best_half_life(units, mean, code, age, self.group, count)
-        self.now = self.level * _present(units, mean, code, age, self.group, count, self.half_life)
-        self.drift = _drift(units, mean, code, age, self.group, count, self.half_life, float(self.spread.mean()))
+                mean = level[code] * season[cell] * np.exp(np.clip(x @ beta + slope[code] * price, -8, 8))
+                slope = rating.own_slopes(slope, price, units - mean, mean, code, count, float(spread.mean()))
+            spread = rating.spreads((units - mean) ** 2 + doubt, mean, code, count)
+        factor = season[cell] * np.exp(np.clip(x @ beta + slope[code] * price, -8, 8))
+        self.level, self.beta, self.slope = rating.level(units, factor, code, count, self.group), beta, slope
+        self.season, mean = season, self.level[code] * factor
+        self.spread = rating.spreads((units - mean) ** 2 + doubt, mean, code, count)
+        self.half_life = rating.best_half_life(units, mean, code, age, self.group, count)
+        self.now = self.level * rating.present(units, mean, code, age, self.group, count, self.half_life)
+        self.drift = rating.drift(units, mean, code, age, self.group, count, self.half_life, self.spread)
         self.units = units
 
     def _factors(self, days: int, known: pd.DataFrame | None) -> np.ndarray:
@@ -127,7 +135,9 @@ class RateForecaster:
         rows = pd.concat([grid, given], axis=1)
         x = self._design(rows, rows["date"], code)
         price = x[:, -1] if self.priced else 0.0
-        return np.exp(np.clip(x @ self.beta + self.slope[code] * price, -8, 8)).reshape(len(self.series), days)
+        season = self.season[self.group[code], rating.weeks(rows["date"].dt.dayofyear.to_numpy())]
+        factor = season * np.exp(np.clip(x @ self.beta + self.slope[code] * price, -8, 8))
+        return np.asarray(factor.reshape(len(self.series), days))
 
     def predict(self, horizon: int, known: pd.DataFrame | None = None) -> pd.DataFrame:
         """item_id, location_id, date, mean, sd and quantiles of each of the next `horizon` days.
@@ -164,10 +174,11 @@ class RateForecaster:
         state: dict[str, Any] = {
             "correct": self.correct, "seed": self.seed, "threads": self.threads, "last": str(self.last),
             "inputs": self.inputs, "priced": self.priced, "beta": self.beta.tolist(), "half_life": self.half_life,
-            "drift": self.drift, "groups": self.groups.tolist(),
+            "drift": self.drift, "groups": self.groups.tolist(), "season": self.season.tolist(),
         }  # fmt: skip
         write_json(folder / "rates.json", state)
         columns = {name: getattr(self, name) for name in ("usual_price", "group", "level", "slope", "spread", "now")}
+        columns |= {f"usual {name}": values for name, values in self.usual.items()}
         latest = self.latest.add_prefix("input ")
         write_frame(folder / "rates.parquet", pd.concat([self.series.assign(**columns), latest], axis=1))
 
@@ -179,6 +190,8 @@ class RateForecaster:
         rows = pd.read_parquet(folder / "rates.parquet")
         model.series, model.last = rows[list(KEYS)], pd.Timestamp(state["last"])
         model.inputs, model.priced, model.beta = state["inputs"], state["priced"], np.array(state["beta"])
+        model.season = np.array(state["season"])
+        model.usual = {name: rows[f"usual {name}"].to_numpy() for name in model.inputs}
         model.half_life, model.drift, model.groups = state["half_life"], state["drift"], np.array(state["groups"])
         for name in ("usual_price", "group", "level", "slope", "spread", "now"):
             setattr(model, name, rows[name].to_numpy())
@@ -190,100 +203,3 @@ def _told(rows: pd.DataFrame, mean: np.ndarray, sd: np.ndarray) -> pd.DataFrame:
     law = DemandLaw.of(mean, sd)
     quantiles = {name: law.quantile(level) for name, level in zip(QUANTILES, LEVELS, strict=True)}
     return rows.assign(mean=law.mean, sd=law.sd, **quantiles)
-
-
-def _sum_by(code: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    return np.bincount(code, values, count)
-
-
-def _mean_by(code: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    return _sum_by(code, values, count) / np.maximum(np.bincount(code, minlength=count), 1)
-
-
-def _level(units: np.ndarray, factor: np.ndarray, code: np.ndarray, count: int, group: np.ndarray) -> np.ndarray:
-    """Units a day at usual inputs, drawn a little towards the category's: a gamma prior of PRIOR_UNITS / 4 units."""
-    sold, days = _sum_by(code, units, count), _sum_by(code, factor, count)
-    groups = int(group.max(initial=0)) + 1
-    usual = _sum_by(group, sold, groups) / np.maximum(_sum_by(group, days, groups), 1e-9)
-    prior = PRIOR_UNITS / 4
-    level = (sold + prior) / (days + prior / np.maximum(usual[group], LEAST_RATE))
-    return np.maximum(level, LEAST_RATE)
-
-
-def _newton(x: np.ndarray, left: np.ndarray, mean: np.ndarray, code: np.ndarray, count: int) -> np.ndarray:
-    """A Newton step of Poisson regression with a level a series, which is taken out of the inputs; a weak ridge."""
-    weight = np.maximum(_sum_by(code, mean, count), 1e-12)
-    inner = np.column_stack(
-        [x[:, j] - (_sum_by(code, mean * x[:, j], count) / weight)[code] for j in range(x.shape[1])]
-    )
-    hessian = inner.T @ (inner * mean[:, None]) + np.eye(x.shape[1])
-    return np.asarray(np.clip(np.linalg.solve(hessian, inner.T @ left), -1, 1))
-
-
-def _own_slopes(
-    slope: np.ndarray,
-    price: np.ndarray,
-    left: np.ndarray,
-    mean: np.ndarray,
-    code: np.ndarray,
-    count: int,
-    spread: float,
-) -> np.ndarray:
-    """Each series' own deviation of price response, as far as its data tell it (empirical Bayes, normal prior)."""
-    weight = np.maximum(_sum_by(code, mean, count), 1e-12)
-    inner = price - (_sum_by(code, mean * price, count) / weight)[code]
-    score, known = _sum_by(code, inner * left, count), _sum_by(code, mean * inner**2, count)
-    whole = score + known * slope
-    variance = max(float((whole**2 - spread * known).sum() / max(float((known**2).sum()), 1e-9)), 1e-4)
-    return np.asarray(whole / (known + spread / variance))
-
-
-def _spreads(square: np.ndarray, mean: np.ndarray, code: np.ndarray, count: int) -> np.ndarray:
-    """Variance ÷ mean of each series, drawn to that of all as far as it has few units; at least 1."""
-    squares, expected = _sum_by(code, square, count), _sum_by(code, mean, count)
-    usual = max(float(squares.sum() / max(float(expected.sum()), 1e-9)), 1.0)
-    prior = 20 * PRIOR_UNITS
-    return np.maximum((squares + prior * usual) / (expected + prior), 1.0)
-
-
-def _present(
-    units: np.ndarray, mean: np.ndarray, code: np.ndarray, age: np.ndarray, group: np.ndarray, count: int, half: float
-) -> np.ndarray:
-    """Present level of each series against its long one: the category's of late, and its own as far as told."""
-    weight = 0.5 ** (age / half)
-    sold, told = _sum_by(code, weight * units, count), _sum_by(code, weight * mean, count)
-    groups = int(group.max(initial=0)) + 1
-    both = _sum_by(group, sold, groups), _sum_by(group, told, groups)
-    category = ((both[0] + 10 * PRIOR_UNITS) / (both[1] + 10 * PRIOR_UNITS))[group]
-    return np.asarray((sold + 5 * PRIOR_UNITS * category) / (told + 5 * PRIOR_UNITS))
-
-
-def _best_half_life(
-    units: np.ndarray, mean: np.ndarray, code: np.ndarray, age: np.ndarray, group: np.ndarray, count: int
-) -> float:
-    """The half-life that foretells the last VALIDATION_DAYS best from the days before (Poisson deviance)."""
-    late = age < VALIDATION_DAYS
-    if not late.any() or late.all():
-        return HALF_LIVES[-1]
-    then = ~late
-    losses = []
-    for half in HALF_LIVES:
-        at = _present(units[then], mean[then], code[then], age[then] - VALIDATION_DAYS, group, count, half)
-        told = np.maximum(mean[late] * at[code[late]], 1e-9)
-        losses.append(float((told - units[late] * np.log(told)).sum()))
-    return HALF_LIVES[int(np.argmin(losses))]
-
-
-def _drift(
-    units: np.ndarray, mean: np.ndarray, code: np.ndarray, age: np.ndarray, group: np.ndarray, count: int,
-    half: float, spread: float,
-) -> float:  # fmt: skip
-    """Relative standard deviation of the level over two weeks, beyond what counts explain, from the last fortnight."""
-    late = age < 2 * WEEK
-    if not late.any() or late.all():
-        return 0.0
-    then = ~late
-    at = _present(units[then], mean[then], code[then], age[then] - 2 * WEEK, group, count, half)
-    told = _sum_by(code[late], mean[late] * at[code[late]], count)
-    extra = (_sum_by(code[late], units[late], count) - told) ** 2 - spread * told
-    return float(np.sqrt(np.clip(extra.sum() / max(float((told**2).sum()), 1e-9), 0.0, 0.25)))
