@@ -1,19 +1,21 @@
 """Orders on a simulated shop whose demand law is known: what they cost beside the oracle's and beside a plain rule.
 
-Protocol: the environment ecomine/Replenishment-v0 (`--items` products, three units a day on average). For a year the
-shop orders by its own rule, which follows censored sales; its records are all that is learned from: units sold, stock in
-the evening, prices and promotions, rivals' prices as they were last seen, lead times of past deliveries. Then each
-policy orders for `--warm-up` days that are not counted and `--days` that are, every evening, on the same customers,
-prices and lateness of suppliers. Forecasts are fitted anew every week on the records so far, which are those of the
-policy's own orders. Cost is holding + orders + margin and goodwill of lost sales, money by the environment's own rates;
-the demand wanted is the same for all. The oracle (`by_demand`) knows the law of demand and its mean on every coming
-day. The moving average orders for the lead time and fixed safety days of the mean sales of 28 days, a week at once; its
-safety days are those that cost least on seeds 7 and 11. Everything else was chosen on these seeds too; the default is
-another. A day sold out where at most `SPARE` units are left, as who wants several of them went without; the least that
-was wanted are then the units sold beyond them. The truth is read by the judge alone.
+Protocol: the environment ecomine/Replenishment-v0 (`--items` products, three units a day on average). For two years
+the shop orders by its own rule, which follows censored sales; its records are all that is learned from: units sold,
+stock in the evening, prices and promotions, rivals' prices as they were last seen, lead times of past deliveries.
+Then each policy orders for `--warm-up` days that are not counted and `--days` that are, every evening, on the same
+customers, prices and lateness of suppliers. Forecasts are fitted anew every fortnight on the records so far, which
+are those of the policy's own orders. Cost is holding + orders + margin and goodwill of lost sales, money by the
+environment's own rates; the demand wanted is the same for all. The oracle (`by_demand`) knows the law of demand and
+its mean on every coming day. The moving average orders for the lead time and fixed safety days of the mean sales of
+28 days, a week at once; its safety days are those that cost least on seeds 7 and 11. Everything else was chosen on
+these seeds too; the default is another. A day sold out where at most `SPARE` units are left, as who wants several of
+them went without; the least that was wanted are then the units sold beyond them. The truth is read by the judge
+alone.
 """
 
 import argparse
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -32,7 +34,7 @@ from ecomine.simulation.randomness import stream
 from ecomine.simulation.stock import LATE_DAYS, LONGEST_LEAD
 
 HISTORY = 728
-REFIT = 7
+REFIT = 14
 AHEAD = LONGEST_LEAD + REFIT + 3
 SPARE = 2
 USUAL_DAYS = 28
@@ -68,10 +70,9 @@ class Shop:
     def plan(self, first: int, last: int) -> dict[str, np.ndarray]:
         """Prices and promotions of days, by name, days × items; the shop's own plan, known before."""
         goods, params = self.world.shop.goods, self.world.params
-        weeks = {
-            week: week_prices(params, goods, week) for week in {(self.world.first + d) // 7 for d in range(first, last)}
-        }
-        days = [weeks[(self.world.first + day) // 7] for day in range(first, last)]
+        numbers = [(self.world.first + day) // 7 for day in range(first, last)]
+        weeks = {week: week_prices(params, goods, week) for week in set(numbers)}
+        days = [weeks[week] for week in numbers]
         price = np.stack([week.price[:, 0] for week in days])
         log = np.log(price)
         leaves = goods.leaf.max() + 1
@@ -123,11 +124,10 @@ def with_history(seed: int, items: int) -> Shop:
 Orders = Callable[[Shop], np.ndarray]
 
 
-def judged(seed: int, items: int, warm_up: int, days: int, orders: Callable[[Shop], Orders]) -> dict[str, float]:
+def judged(history: Shop, warm_up: int, days: int, orders: Callable[[Shop], Orders]) -> dict[str, float]:
     """Cost a day and its parts, and the fill rate, of a policy after the warm-up."""
-    shop = with_history(seed, items)
-    order = orders(shop)
-    cost = np.zeros(items)
+    shop = copy.deepcopy(history)
+    order, cost = orders(shop), np.zeros(history.world.items)
     for day in range(warm_up + days):
         paid = shop.order(order(shop))
         cost += paid if day >= warm_up else 0.0
@@ -158,7 +158,7 @@ def situation(shop: Shop, params: InventoryParams) -> Situation:
 
 
 def by_forecast_of(make: Callable[[], RateForecaster], name: str, params: InventoryParams) -> Callable[[Shop], Orders]:
-    """A policy of the five on a forecaster, which is fitted anew every week."""
+    """A policy of the five on a forecaster, which is fitted anew every fortnight."""
 
     def begin(shop: Shop) -> Orders:
         daily, spread, since = np.zeros(0), np.zeros(0), REFIT
@@ -208,9 +208,8 @@ def by_oracle(shop: Shop) -> Orders:
     return lambda shop: policy(shop.world)
 
 
-def biases(seed: int, items: int) -> dict[str, float]:
-    """Demand of the year as it is estimated ÷ as it was, with and without correction of stock-outs."""
-    shop = with_history(seed, items)
+def biases(shop: Shop) -> dict[str, float]:
+    """Demand of the history as it is estimated ÷ as it was, with and without correction of stock-outs."""
     records, wanted = shop.records(), np.array(shop.wanted, float)
     told = {
         name: RateForecaster(correct=correct).fit(records.assign(quantity=quantity.ravel())).units.sum() / wanted.sum()
@@ -226,20 +225,21 @@ def main() -> None:
     """Simulate, learn, order, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="not needed: the shop is simulated")
-    parser.add_argument("--items", type=int, default=300)
+    parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--days", type=int, default=84)
-    parser.add_argument("--warm-up", type=int, default=42)
+    parser.add_argument("--warm-up", type=int, default=28)
     parser.add_argument("--seed", type=int, default=23)
-    parser.add_argument("--policy", choices=POLICIES, help="this of the five alone")
+    parser.add_argument("--all", action="store_true", help="all five policies, not the chosen one alone")
     options = parser.parse_args()
     params = InventoryParams(safety_days=SAFETY_DAYS)
-    case = (options.seed, options.items, options.warm_up, options.days)
+    history = with_history(options.seed, options.items)
+    case = (history, options.warm_up, options.days)
     oracle = judged(*case, by_oracle)
     plain = judged(*case, by_moving_average(params))
-    names = [options.policy] if options.policy else list(POLICIES)
+    names = list(POLICIES) if options.all else [params.policy]
     found = {name: judged(*case, by_forecast_of(RateForecaster, name, params)) for name in names}
-    chosen = found[options.policy or params.policy]
-    bias = biases(options.seed, options.items)
+    chosen = found[params.policy]
+    bias = biases(history)
     rows = [
         Row("cost ÷ the oracle's", chosen["cost"] / oracle["cost"], 1.08),
         Row("cost ÷ the moving average's", chosen["cost"] / plain["cost"], 0.85),

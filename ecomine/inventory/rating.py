@@ -44,11 +44,17 @@ def level(units: np.ndarray, factor: np.ndarray, code: np.ndarray, count: int, g
 
 
 def newton(x: np.ndarray, left: np.ndarray, mean: np.ndarray, code: np.ndarray, count: int) -> np.ndarray:
-    """A Newton step of Poisson regression with a level a series, which is taken out of the inputs; a weak ridge."""
+    """A Newton step of Poisson regression with a level a series, which is taken out of the inputs; a weak ridge.
+
+    Rows of a series lie together. Taking the levels out leaves X'WX - S'S / w, S being each series' sums of W X.
+    """
+    begins = np.flatnonzero(np.diff(code, prepend=-1))
     weight = np.maximum(sum_by(code, mean, count), 1e-12)
-    inner = np.column_stack([x[:, j] - (sum_by(code, mean * x[:, j], count) / weight)[code] for j in range(x.shape[1])])
-    hessian = inner.T @ (inner * mean[:, None]) + np.eye(x.shape[1])
-    return np.asarray(np.clip(np.linalg.solve(hessian, inner.T @ left), -1, 1))
+    weighted = x * mean[:, None]
+    sums = np.add.reduceat(weighted, begins, axis=0)
+    hessian = x.T @ weighted - (sums / weight[:, None]).T @ sums + np.eye(x.shape[1])
+    gradient = x.T @ left - sums.T @ (sum_by(code, left, count) / weight)
+    return np.asarray(np.clip(np.linalg.solve(hessian, gradient), -1, 1))
 
 
 def own_slopes(
