@@ -27,7 +27,7 @@ class Plan:
 
     def __init__(self, inputs: dict[str, np.ndarray], flags: tuple[str, ...], rhythm: Rhythm) -> None:
         self.inputs, self.flags, self.rhythm = inputs, flags, rhythm
-        self.sums = {name: Sums(inputs[name]) for name in flags}
+        self.sums = {name: Sums(values) for name, values in inputs.items() if name != PRICE}
         self.edges = {name: _edges(inputs[name] > 0) for name in flags}
         if PRICE in self.inputs:
             price = self.inputs[PRICE]
@@ -46,12 +46,13 @@ class Plan:
                 with np.errstate(invalid="ignore", divide="ignore"):
                     usual = self.prices.window(row, origin, size) / self.priced.window(row, origin, size)
                     named["price_change"] = np.log(np.maximum(now / usual, 1e-3))
-            if name not in self.flags:
                 continue
             sums, size = self.sums[name], self.rhythm.level
+            named[f"{name}_level"] = sums.window(row, origin, size) / np.minimum(origin + 1, size)
+            if name not in self.flags:
+                continue
             last = np.minimum(np.minimum(target + week, origin + horizon), width - 1)
             after = np.maximum(last - target, 0)
-            named[f"{name}_level"] = sums.window(row, origin, size) / np.minimum(origin + 1, size)
             named[f"{name}_before"] = sums.window(row, np.maximum(target - 1, 0), week)
             named[f"{name}_after"] = np.where(after > 0, sums.window(row, last, after) / np.maximum(after, 1), np.nan)
             since, until = (edge[row, target] for edge in self.edges[name])

@@ -36,19 +36,16 @@ class Seen:
 class Design:
     """A panel with its groups summed up; `units` are the panel's with what stock-outs hid filled in."""
 
-    def __init__(self, panel: Panel, units: np.ndarray, horizon: int, block: int) -> None:
+    def __init__(
+        self, panel: Panel, units: np.ndarray, horizon: int, block: int, groups: tuple[str, ...] | None = None
+    ) -> None:
         self.panel, self.units, self.horizon, self.size = panel, units, horizon, block
         self.rhythm = history.rhythm(panel.days)
         self.codes = {
             "item": panel.item, "location": panel.location, "category": panel.category,
             "all": np.zeros(len(panel.keys), np.int64),
         }  # fmt: skip
-        # A group of hardly more than one series says what the series says.
-        few = {
-            name: code for name, code in self.codes.items()
-            if name in ("category", "all") or 3 * len(np.unique(code)) <= len(code)
-        }  # fmt: skip
-        self.groups = history.groups(units, few)
+        self.groups = history.groups(units, {name: self.codes[name] for name in groups or telling(self.codes)})
 
     def seen(self, rows: Rows) -> Seen:
         """Base and features of rows, which come in the order of series."""
@@ -92,3 +89,10 @@ class Design:
             code = codes[name][row].astype(np.float32)
             named[f"{name}_code"] = np.where(code < 0, np.nan, code)
         return base, named
+
+
+def telling(codes: dict[str, np.ndarray]) -> tuple[str, ...]:
+    """Groups worth summing up: one of hardly more than a series says what the series says."""
+    return tuple(
+        name for name, code in codes.items() if name in ("category", "all") or 3 * len(np.unique(code)) <= len(code)
+    )

@@ -61,7 +61,7 @@ class DemandForecaster:
         if sales.censored is not None and sales.censored.any():
             units = self._refilled(design, test.direct)
             design = Design(sales, units, horizon, params.block)
-        self.steps, self.panel, self.units = test.steps, sales, units
+        self.steps, self.panel, self.units, self.groups = test.steps, sales, units, tuple(design.groups.units)
         last = sales.periods - 1
         learnt = trees.sampled(design, last, horizon, None, params.rows, seed)
         self.direct, _ = trees.fit(
@@ -159,7 +159,7 @@ class DemandForecaster:
         if len(ahead.keys) > len(units):
             units = np.full(ahead.units.shape, np.nan, np.float32)
             units[ahead.keys.get_indexer(self.panel.keys)] = self.units
-        design = Design(ahead, units, self.params.horizon, self.params.block)
+        design = Design(ahead, units, self.params.horizon, self.params.block, self.groups)
         count, last = len(ahead.keys), self.panel.periods - 1
         middle, dispersion = np.empty((count, horizon)), np.empty((count, horizon))
         for begin in range(0, count, self.params.block):
@@ -198,7 +198,7 @@ class DemandForecaster:
             folder / "forecaster.json",
             {
                 "params": dataclasses.asdict(self.params), "seed": self.seed, "threads": self.threads,
-                "kind": self.kind, "steps": self.steps,
+                "kind": self.kind, "steps": self.steps, "groups": self.groups,
             },
         )  # fmt: skip
         state.save(folder, self.panel, self.units)
@@ -212,7 +212,7 @@ class DemandForecaster:
         """The inverse of `save`."""
         told = json.loads((folder / "forecaster.json").read_text())
         model = cls(settings.build(ForecastParams, told["params"], "params"), told["seed"], told["threads"])
-        model.kind, model.steps = told["kind"], told["steps"]
+        model.kind, model.steps, model.groups = told["kind"], told["steps"], tuple(told["groups"])
         model.panel, model.units = state.load(folder)
         model.spread, model.single, model.sums = spread.load(folder, model.threads)
         model.direct = trees.Trees.load(folder, "direct", model.kind, model.threads)

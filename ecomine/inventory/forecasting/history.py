@@ -143,7 +143,7 @@ class Past:
             return (units + weight * np.nan_to_num(prior)) / (seen + weight)
 
     def base(self, row: np.ndarray, origin: np.ndarray) -> np.ndarray:
-        """Units a period, above 0, that a forecast starts from: the series' level, or its category's where it is new."""
+        """Units a period, above 0, that a forecast starts from: the series' level, a new one's category's."""
         size = self.rhythm.level
         whole = self.known.mean("all", np.zeros_like(row), origin, size)
         mean = self.known.mean("category", self.codes["category"][row], origin, size)

@@ -145,7 +145,7 @@ def extended(past: Panel, known: pd.DataFrame | None, horizon: int) -> Panel:
         if name == OPEN:
             ahead = grid[:, past.periods :]
             unsaid = np.isnan(ahead)
-            anything = told.any(axis=1)[:, None]
+            anything = np.repeat(told.any(axis=1), horizon).reshape(told.shape)
             ahead[unsaid] = np.where(anything & ~told, 0.0, 1.0)[unsaid]
         elif name in past.flags:
             grid[np.isnan(grid)] = 0.0

@@ -89,7 +89,7 @@ def step_by_step(trees: Trees, design: Design, series: np.ndarray, origin: int, 
     result = np.empty((len(series), horizon))
     for step in range(horizon):
         last = origin + step
-        now = Design(design.panel, units[:, : last + 1], design.horizon, design.size)
+        now = Design(design.panel, units[:, : last + 1], design.horizon, design.size, tuple(design.groups.units))
         rows = Rows(series, np.full(len(series), last + 1), np.full(len(series), last))
         result[:, step] = trees.predict(now.seen(rows))
         units[series, last + 1] = result[:, step]
