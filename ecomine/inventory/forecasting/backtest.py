@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecomine.inventory.forecasting import classics, trees
 from ecomine.inventory.forecasting import distribution as law
-from ecomine.inventory.forecasting import spread, trees
 from ecomine.inventory.forecasting.design import Design, Rows, Seen
 from ecomine.inventory.forecasting.params import ForecastParams
 
@@ -13,6 +13,11 @@ LEAST_GAIN = 0.01
 """Share of the loss that going step by step must save to be worth its time."""
 
 STEPWISE_SERIES = 1000
+SURE = 2.5
+"""Standard errors by which a classical method must win a series."""
+
+FLOOR = 0.02
+"""Units, or share of what the trees expect, below which no classical method is heard."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Backtest:
     """Validation rows and what was expected of them, and the choices that came of it.
 
     `rounds` and `step_rounds` are trees of the direct and the stepwise model; distances up to `steps` are forecast step
-    by step, the others directly.
+    by step, the others directly. `classic` is the place in params.classics of the method that takes over a series, -1
+    where none does.
     """
 
     rows: Rows
@@ -31,6 +37,7 @@ class Backtest:
     step_rounds: int
     steps: int
     direct: trees.Trees
+    classic: np.ndarray
 
 
 def origins(periods: int, horizon: int, count: int) -> list[int]:
@@ -61,7 +68,8 @@ def run(design: Design, kind: str, params: ForecastParams, horizon: int, seed: i
         if steps and params.method != "recursive":
             walked = stepwise_of(stepwise, design, rows, horizon, None)
         middle = np.where(rows.distance <= steps, walked, middle) if steps else middle
-    return Backtest(rows, seen, units, middle, rounds, step_rounds, steps, direct)
+    classic, middle = _classic(design, kind, params, rows, units, middle, horizon)
+    return Backtest(rows, seen, units, middle, rounds, step_rounds, steps, direct, classic)
 
 
 def judged(design: Design, from_: list[int], horizon: int, most: int, seed: int) -> Rows:
@@ -104,31 +112,55 @@ def _steps(
     return best + 1 if gain[best] > LEAST_GAIN * loss[0].sum() else 0
 
 
+def _classic(
+    design: Design, kind: str, params: ForecastParams, rows: Rows, units: np.ndarray, middle: np.ndarray, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The classical method that takes over each series, and what is expected of rows with it.
+
+    It must lose less from every origin, and by more than chance alone would have it.
+    """
+    count = len(design.panel.keys)
+    choice, best = np.full(count, -1), np.zeros(count)
+    result, own = middle, deviance(kind, units, middle)
+    different = np.unique(rows.origin)
+    for number, name in enumerate(params.classics):
+        told = classic_of(design, name, rows, horizon, params.classics_series, choice)
+        there = np.isfinite(told)
+        told = np.where(there, np.maximum(told, FLOOR * np.maximum(middle, 1.0)), middle)
+        gain = own - deviance(kind, units, told)
+        size = np.maximum(np.bincount(rows.series, minlength=count), 1)
+        mean = np.bincount(rows.series, gain, count) / size
+        error = np.sqrt(np.bincount(rows.series, gain**2, count) / size / size)
+        wins = (mean > SURE * error) & (mean > best) & (error > 0)
+        for origin in different:
+            wins &= np.bincount(rows.series, np.where(rows.origin == origin, gain, 0.0), count) >= 0
+        choice[wins], best[wins] = number, mean[wins]
+        result = np.where(wins[rows.series], told, result)
+    return choice, result
+
+
+def classic_of(
+    design: Design, name: str, rows: Rows, horizon: int, most: int, choice: np.ndarray | None = None
+) -> np.ndarray:
+    """What a classical method expects of rows; of the slow ones only for the `most` series that sell most."""
+    series = np.unique(rows.series)
+    if name in classics.SLOW and choice is not None and len(series) > most:
+        sold = np.nansum(design.units[series], axis=1, dtype=float)
+        series = np.sort(series[np.argsort(-sold, kind="stable")[:most]])
+    result = np.full(len(rows.series), np.nan)
+    if not len(series):
+        return result
+    place = np.minimum(np.searchsorted(series, rows.series), len(series) - 1)
+    for origin in np.unique(rows.origin):
+        told = classics.expected(name, design.units[series, : origin + 1], design.rhythm, horizon)
+        mine = (rows.origin == origin) & (series[place] == rows.series)
+        result[mine] = told[place[mine], rows.distance[mine] - 1]
+    return result
+
+
 def deviance(kind: str, units: np.ndarray, middle: np.ndarray) -> np.ndarray:
     """Loss of each row: squared error of logs, or half the Poisson deviance."""
     if kind == law.LOG:
         return law.scatter(kind, units, middle)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(units > 0, units * np.log(units / middle), 0.0) - (units - middle)
-
-
-def calibrate(
-    kind: str, test: Backtest, censored: np.ndarray | None, horizon: int, seed: int, threads: int
-) -> tuple[spread.Spread, law.Correction, spread.Totals]:
-    """Dispersion, correction of levels, and the dependence within totals, all from validation."""
-    wide = spread.fit(kind, test.seen, test.middle, test.units, seed, threads)
-    dispersion = wide.of(test.seen, test.middle)
-    if kind == law.COUNTS:
-        dispersion = np.maximum(dispersion, law.LEAST_DISPERSION)
-    hidden = None if censored is None else censored[test.rows.series, test.rows.target]
-    expected = law.mean(kind, test.middle, dispersion)
-    place = law.probability(kind, test.units, test.middle, dispersion, hidden, seed)
-    single = law.correct(place, expected)
-    code = test.rows.series * (int(test.rows.origin.max()) + 1) + test.rows.origin
-    different, line = np.unique(code, return_inverse=True)
-    grids = []
-    for values in (expected, law.variance(kind, test.middle, dispersion), test.units):
-        grid = np.full((len(different), horizon), np.nan)
-        grid[line, test.rows.distance - 1] = values
-        grids.append(grid)
-    return wide, single, spread.totals(kind, grids[0], grids[1], grids[2], seed)

@@ -92,7 +92,8 @@ class Design:
 
 
 def telling(codes: dict[str, np.ndarray]) -> tuple[str, ...]:
-    """Groups worth summing up: one of hardly more than a series says what the series says."""
+    """Groups worth summing up: one of hardly more than a series tells nothing new, nor does a single one."""
+    count = {name: len(np.unique(code)) for name, code in codes.items()}
     return tuple(
-        name for name, code in codes.items() if name in ("category", "all") or 3 * len(np.unique(code)) <= len(code)
+        name for name, code in codes.items() if name in ("category", "all") or 1 < count[name] <= len(code) / 3
     )

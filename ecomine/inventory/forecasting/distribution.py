@@ -6,6 +6,7 @@ with residuals.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,20 +88,29 @@ def probability(
     Source: Brockwell (2007), Czado, Gneiting and Held (2009). Of `censored` units only the least is known, so that a
     place above it is drawn.
     """
-    from scipy import special
-
-    random = np.random.default_rng(seed).random(len(units))
-    if kind == LOG:
-        high = special.ndtr((np.log(np.maximum(units, 0.5)) - np.log(middle)) / np.sqrt(dispersion))
-        low = high
-    else:
-        size, chance = middle / (dispersion - 1), 1 / dispersion
-        whole = np.floor(units)
-        high = special.betainc(size, whole + 1, chance)
-        low = np.where(whole > 0, special.betainc(size, np.maximum(whole, 1), chance), 0.0)
+    low, high = below(kind, units, middle, dispersion)
     if censored is not None:
         high = np.where(censored, 1.0, high)
-    return low + random * (high - low)
+    return low + np.random.default_rng(seed).random(len(units)) * (high - low)
+
+
+def below(kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of less than the units, and of at most them."""
+    from scipy import special
+
+    if kind == LOG:
+        high = special.ndtr((np.log(np.maximum(units, 0.5)) - np.log(middle)) / np.sqrt(dispersion))
+        return high, high
+    size, chance = middle / (dispersion - 1), 1 / dispersion
+    whole = np.floor(units)
+    low = np.where(whole > 0, special.betainc(size, np.maximum(whole, 1), chance), 0.0)
+    return low, special.betainc(size, whole + 1, chance)
+
+
+def reach(kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
+    """The least coverage of the law's central interval, bounds included, that holds the units."""
+    low, high = below(kind, units, middle, dispersion)
+    return np.clip(np.maximum(1 - 2 * high, 2 * low - 1), 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,15 @@ class Correction:
         band = np.searchsorted(self.edges, np.log(np.maximum(size, 1e-9)))
         told = np.array([np.interp(level, FINE, one) for one in self.levels])
         return told[band]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"edges": self.edges.tolist(), "levels": self.levels.tolist()}
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> "Correction":
+        """The inverse of `plain`."""
+        return cls(np.array(told["edges"]), np.array(told["levels"]))
 
 
 def correct(place: np.ndarray, size: np.ndarray, bands: int = 5, least: int = 400) -> Correction:

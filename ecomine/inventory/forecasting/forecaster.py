@@ -11,7 +11,7 @@ import pandas as pd
 from ecomine import params as settings
 from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
-from ecomine.inventory.forecasting import backtest, censoring, spread, state, trees
+from ecomine.inventory.forecasting import backtest, calibration, censoring, classics, state, trees
 from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting import panel as panels
 from ecomine.inventory.forecasting.design import Design, Rows
@@ -29,7 +29,8 @@ class DemandForecaster:
 
     `fit(rows)` takes a frame with item_id, date (the first day of a day or week) and quantity, and as far as there are:
     location_id, category, price, promotion, stock (units left at the end of the period; at 0 the quantity is the least
-    that was wanted), open; further numeric columns are inputs that are known ahead.
+    that was wanted), open; further numeric columns are inputs that are known ahead. After it `validated` holds the
+    forecasts of validation: the keys, periods (how far ahead), quantity, mean.
     """
 
     def __init__(self, params: ForecastParams | None = None, seed: int = 42, threads: int = 2) -> None:
@@ -40,6 +41,7 @@ class DemandForecaster:
         ):
             if value not in known:
                 raise SettingsError(f"`inventory.forecast.{name}` is {value!r}; expected one of {', '.join(known)}.")
+        classics.check(self.params.classics)
 
     def fit(self, rows: pd.DataFrame) -> "DemandForecaster":
         """Learns; raises FeatureError for unusable rows, NotEnoughDataError for less than two horizons of history."""
@@ -55,12 +57,11 @@ class DemandForecaster:
         units = censoring.filled(self.kind, sales, rhythm_of.rhythm, params.block)
         design = rhythm_of if units is sales.units else Design(sales, units, horizon, params.block)
         test = backtest.run(design, self.kind, params, horizon, seed, threads)
-        self.spread, self.single, self.sums = backtest.calibrate(
-            self.kind, test, sales.censored, horizon, seed, threads
-        )
+        self.sure = calibration.calibrate(self.kind, test, sales.censored, horizon, seed, threads)
         if sales.censored is not None and sales.censored.any():
             units = self._refilled(design, test.direct)
             design = Design(sales, units, horizon, params.block)
+        self.classic, self.validated = test.classic, self._validated(sales, test)
         self.steps, self.panel, self.units, self.groups = test.steps, sales, units, tuple(design.groups.units)
         last = sales.periods - 1
         learnt = trees.sampled(design, last, horizon, None, params.rows, seed)
@@ -77,6 +78,19 @@ class DemandForecaster:
             )  # fmt: skip
         return self
 
+    def _validated(self, sales: panels.Panel, test: backtest.Backtest) -> pd.DataFrame:
+        """The forecasts of validation beside what came, in the order of series and date."""
+        keys = sales.keys[test.rows.series]
+        dispersion = self._dispersion(self.sure.spread.of(test.seen, test.middle))
+        frame = pd.DataFrame(
+            {
+                ITEM: keys.get_level_values(ITEM), LOCATION: keys.get_level_values(LOCATION),
+                DATE: sales.dates(test.rows.target).astype("datetime64[ns]"), "periods": test.rows.distance,
+                "quantity": test.units, "mean": law.mean(self.kind, test.middle, dispersion),
+            }
+        )  # fmt: skip
+        return frame.sort_values([ITEM, LOCATION, DATE], ignore_index=True)
+
     def _refilled(self, design: Design, model: trees.Trees) -> np.ndarray:
         """What was wanted behind stock-outs by the model's own forecast of those periods."""
         assert design.panel.censored is not None
@@ -86,7 +100,7 @@ class DemandForecaster:
         middle = model.predict(seen)
         where = (rows.series, rows.target)
         return censoring.refilled(
-            self.kind, design.panel, design.units, where, middle, self._dispersion(self.spread.of(seen, middle))
+            self.kind, design.panel, design.units, where, middle, self._dispersion(self.sure.spread.of(seen, middle))
         )
 
     def predict(self, horizon: int, known: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -96,17 +110,39 @@ class DemandForecaster:
         from their category. Raises SettingsError for a horizon beyond that of training.
         """
         ahead, expected, middle, dispersion = self._ahead(horizon, known)
-        shape = expected.shape
-        columns: dict[str, Any] = {
-            ITEM: np.repeat(ahead.keys.get_level_values(ITEM), horizon),
-            LOCATION: np.repeat(ahead.keys.get_level_values(LOCATION), horizon),
-            DATE: np.tile(ahead.dates(np.arange(self.panel.periods, self.panel.periods + horizon)), shape[0]),
-            "mean": expected.ravel(),
-        }
         told = self._quantiles(
-            middle.ravel(), dispersion.ravel(), lambda level: self.single.of(level, expected.ravel())
+            middle.ravel(), dispersion.ravel(), lambda level: self.sure.single.of(level, expected.ravel())
         )
-        return pd.DataFrame(columns | told).astype({DATE: "datetime64[ns]"})
+        open_ = expected.ravel() > 0
+        told = {name: np.where(open_, values, 0.0) for name, values in told.items()}
+        return self._keys(ahead, horizon).assign(mean=expected.ravel(), **told)
+
+    def intervals(self, horizon: int, known: pd.DataFrame | None = None, coverage: float = 0.9) -> pd.DataFrame:
+        """Bounds that hold the demand of a period with the probability `coverage`: the keys, lower, upper, sorted.
+
+        Bounds count as inside, so that for sparse demand, where 0 is often the lower one, they lie closer than the
+        quantiles of both ends. Conformal: as wide as would have held that share in validation (Vovk et al., 2005).
+        """
+        if not 0 < coverage < 1:
+            raise SettingsError(f"A coverage of {coverage!r}; expected a number between 0 and 1.")
+        ahead, expected, middle, dispersion = self._ahead(horizon, known)
+        share = self.sure.interval.of(coverage, expected.ravel())
+        low, high = (
+            law.quantile(self.kind, level, middle.ravel(), dispersion.ravel())
+            for level in ((1 - share) / 2, (1 + share) / 2)
+        )
+        closed = expected.ravel() <= 0
+        return self._keys(ahead, horizon).assign(lower=np.where(closed, 0.0, low), upper=np.where(closed, 0.0, high))
+
+    def _keys(self, ahead: panels.Panel, horizon: int) -> pd.DataFrame:
+        dates = ahead.dates(np.arange(self.panel.periods, self.panel.periods + horizon)).astype("datetime64[ns]")
+        return pd.DataFrame(
+            {
+                ITEM: np.repeat(ahead.keys.get_level_values(ITEM), horizon),
+                LOCATION: np.repeat(ahead.keys.get_level_values(LOCATION), horizon),
+                DATE: np.tile(dates, len(ahead.keys)),
+            }
+        )
 
     def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
         """Demand of the next periods taken together, a row a series: item_id, location_id, mean, q0.05 … q0.95, sorted.
@@ -136,8 +172,10 @@ class DemandForecaster:
         spread_ = np.where(expected > 0, law.variance(self.kind, middle, dispersion), 0.0)
         total, wide = (one.cumsum(axis=1)[place, size - 1] for one in (expected, spread_))
         safe = np.maximum(total, 1e-9)
-        own, broad = law.from_moments(self.kind, safe, np.maximum(self.sums.variance(size, safe, wide), safe * 1e-9))
-        told = self._quantiles(own, self._dispersion(broad), lambda level: self.sums.level(level, size, safe))
+        own, broad = law.from_moments(
+            self.kind, safe, np.maximum(self.sure.totals.variance(size, safe, wide), safe * 1e-9)
+        )
+        told = self._quantiles(own, self._dispersion(broad), lambda level: self.sure.totals.level(level, size, safe))
         for name in told:
             told[name] = np.where(total > 0, told[name], 0.0)
         keys = keys[place]
@@ -174,14 +212,25 @@ class DemandForecaster:
             if self.stepwise is not None:
                 steps = min(self.steps, horizon)
                 told[:, :steps] = trees.step_by_step(self.stepwise, design, series, last, steps)
+            self._take_over(design, told, rows, series, last)
             middle[series] = told
-            dispersion[series] = self.spread.of(seen, told.ravel()).reshape(told.shape)
+            dispersion[series] = self.sure.spread.of(seen, told.ravel()).reshape(told.shape)
         dispersion = self._dispersion(dispersion)
         expected = law.mean(self.kind, middle, dispersion)
         if panels.OPEN in ahead.inputs:
             shut = ahead.inputs[panels.OPEN][:, last + 1 : last + 1 + horizon] == 0
             expected[shut] = 0.0
         return ahead, expected, middle, dispersion
+
+    def _take_over(self, design: Design, told: np.ndarray, rows: Rows, series: np.ndarray, last: int) -> None:
+        """What classical methods expect of the series that they won."""
+        place = self.panel.keys.get_indexer(design.panel.keys[series])
+        choice = np.where(place >= 0, self.classic[np.maximum(place, 0)], -1)
+        for number in np.unique(choice[choice >= 0]):
+            mine = choice == number
+            name, horizon = self.params.classics[number], told.shape[1]
+            expected = classics.expected(name, design.units[series[mine], : last + 1], design.rhythm, horizon)
+            told[mine] = np.maximum(expected, backtest.FLOOR * np.maximum(told[mine], 1.0))
 
     def _dispersion(self, values: np.ndarray) -> np.ndarray:
         return np.maximum(values, law.LEAST_DISPERSION) if self.kind == law.COUNTS else values
@@ -202,7 +251,8 @@ class DemandForecaster:
             },
         )  # fmt: skip
         state.save(folder, self.panel, self.units)
-        spread.save(folder, self.spread, self.single, self.sums)
+        np.save(folder / "classic.npy", self.classic, allow_pickle=False)
+        calibration.save(folder, self.sure)
         self.direct.save(folder, "direct")
         if self.stepwise is not None:
             self.stepwise.save(folder, "stepwise")
@@ -214,7 +264,8 @@ class DemandForecaster:
         model = cls(settings.build(ForecastParams, told["params"], "params"), told["seed"], told["threads"])
         model.kind, model.steps, model.groups = told["kind"], told["steps"], tuple(told["groups"])
         model.panel, model.units = state.load(folder)
-        model.spread, model.single, model.sums = spread.load(folder, model.threads)
+        model.classic = np.load(folder / "classic.npy", allow_pickle=False)
+        model.sure = calibration.load(folder, model.threads)
         model.direct = trees.Trees.load(folder, "direct", model.kind, model.threads)
         model.stepwise = None
         if model.steps:

@@ -27,10 +27,10 @@ class ForecastParams:
     max_depth: int = setting(7, "depth of a tree", at_least=1, at_most=16)
     seeds: int = setting(1, "models that are averaged, each with a seed of its own", at_least=1, at_most=20)
     classics: list[str] = setting(
-        ["seasonal_naive", "croston_sba", "tsb", "theta", "ets"],
-        "classical methods that may take over a series where they win in validation",
+        ["seasonal_naive", "croston_sba", "tsb"],
+        "methods that may take over a series where they win in validation; also theta and ets, which take long",
     )
     classics_series: int = setting(
-        500, "most series (those that sell most) for which theta and ets are fitted, which take long", at_least=0
+        200, "most series, those that sell most, for which theta and ets are tried", at_least=0
     )
     block: int = setting(2000, "series whose features are computed at a time; bounds memory", at_least=1)

@@ -1,15 +1,12 @@
 """How wide forecasts are: dispersion row by row, learnt from validation, and what totals add to it by dependence."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting.design import Seen
-from ecomine.store import write_json
 
 ROUNDS, DEPTH = 80, 3
 LEAST_ROWS = 2000
@@ -75,8 +72,20 @@ class Totals:
         told = np.array([one.of(level, total) for one in self.corrections])
         return told[nearest, np.arange(len(total))]
 
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        named = {"sizes": self.sizes, "within": self.within, "between": self.between}
+        corrections = [one.plain() for one in self.corrections]
+        return {name: values.tolist() for name, values in named.items()} | {"corrections": corrections}
 
-def totals(kind: str, mean: np.ndarray, variance: np.ndarray, units: np.ndarray, seed: int) -> Totals:
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> "Totals":
+        """The inverse of `plain`."""
+        sizes, within, between = (np.array(told[name]) for name in ("sizes", "within", "between"))
+        return cls(sizes, within, between, tuple(law.Correction.read(one) for one in told["corrections"]))
+
+
+def dependence(kind: str, mean: np.ndarray, variance: np.ndarray, units: np.ndarray, seed: int) -> Totals:
     """What sums over the first periods say; all are series × periods, null where nothing could be sold."""
     horizon = mean.shape[1]
     sizes = np.unique(np.round(np.geomspace(1, horizon, 7)).astype(int))
@@ -111,41 +120,3 @@ def _line(lever: np.ndarray, ratio: np.ndarray) -> tuple[float, float]:
     table = np.column_stack([np.ones(len(lever)), lever]) * weight[:, None]
     (a, b), _ = optimize.nnls(table, ratio * weight)
     return max(float(a), 0.1), float(b)
-
-
-def save(folder: Path, spread: Spread, single: law.Correction, sums: Totals) -> None:
-    """JSON, and UBJ for the booster."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def told(one: law.Correction) -> dict[str, Any]:
-        return {"edges": one.edges.tolist(), "levels": one.levels.tolist()}
-
-    write_json(
-        folder / "spread.json",
-        {
-            "constant": spread.constant, "booster": spread.booster is not None, "single": told(single),
-            "sizes": sums.sizes.tolist(), "within": sums.within.tolist(), "between": sums.between.tolist(),
-            "corrections": [told(one) for one in sums.corrections],
-        },
-    )  # fmt: skip
-    if spread.booster is not None:
-        spread.booster.save_model(folder / "spread.ubj")
-
-
-def load(folder: Path, threads: int) -> tuple[Spread, law.Correction, Totals]:
-    """The inverse of `save`."""
-    state = json.loads((folder / "spread.json").read_text())
-
-    def read(one: dict[str, Any]) -> law.Correction:
-        return law.Correction(np.array(one["edges"]), np.array(one["levels"]))
-
-    booster = None
-    if state["booster"]:
-        import xgboost
-
-        booster = xgboost.Booster({"nthread": threads}, model_file=folder / "spread.ubj")
-    sums = Totals(
-        np.array(state["sizes"]), np.array(state["within"]), np.array(state["between"]),
-        tuple(read(one) for one in state["corrections"]),
-    )  # fmt: skip
-    return Spread(booster, state["constant"]), read(state["single"]), sums
