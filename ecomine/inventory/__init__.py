@@ -6,6 +6,7 @@ cost, and on what suppliers and places allow. The estimators stand alone on Data
 """
 
 from ecomine.inventory.backtest import Outcome, simulate
+from ecomine.inventory.forecasting import DemandForecaster, ForecastParams, reconcile
 from ecomine.inventory.network import allocate, transfers
 from ecomine.inventory.params import InventoryParams
 from ecomine.inventory.policies import POLICIES
@@ -14,11 +15,14 @@ from ecomine.inventory.replenishment import ReplenishmentPolicy
 
 __all__ = [
     "POLICIES",
+    "DemandForecaster",
+    "ForecastParams",
     "InventoryParams",
     "Outcome",
     "RateForecaster",
     "ReplenishmentPolicy",
     "allocate",
+    "reconcile",
     "simulate",
     "transfers",
 ]
