@@ -23,9 +23,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.report import Row, report
-from ecomine.inventory import InventoryParams, RateForecaster
+from ecomine.inventory import DemandForecaster, ForecastParams, InventoryParams, RateForecaster
 from ecomine.inventory.law import DemandLaw
 from ecomine.inventory.policies import POLICIES, days_of_cover
+from ecomine.inventory.replenishment import Forecaster
 from ecomine.inventory.situation import Situation
 from ecomine.simulation.environments.assortment import assortment
 from ecomine.simulation.environments.replenishment import Replenishment, by_demand, by_sales
@@ -85,7 +86,7 @@ class Shop:
             "others": (total - log) / np.maximum(size - 1, 1),
         }
 
-    def rows(self, first: int, last: int, rival: np.ndarray | None) -> pd.DataFrame:
+    def rows(self, first: int, last: int, rival: np.ndarray) -> pd.DataFrame:
         """Days of the plan as rows for a forecaster; `rival` are the rivals' log prices, days × items."""
         items = self.world.items
         day = np.repeat(np.arange(first, last), items)
@@ -98,7 +99,7 @@ class Shop:
                 **{name: values.ravel() for name, values in self.plan(first, last).items()},
             }
         )
-        return frame if rival is None else frame.assign(rival=rival.ravel())
+        return frame.assign(rival=rival.ravel())
 
     def records(self) -> pd.DataFrame:
         """All days so far with sales and stock, as the shop has them."""
@@ -122,6 +123,11 @@ def with_history(seed: int, items: int) -> Shop:
 
 
 Orders = Callable[[Shop], np.ndarray]
+
+FORECASTERS: dict[str, Callable[[], Forecaster]] = {
+    "rates": RateForecaster,
+    "demand": lambda: DemandForecaster(ForecastParams(horizon=AHEAD), threads=1),
+}
 
 
 def judged(history: Shop, warm_up: int, days: int, orders: Callable[[Shop], Orders]) -> dict[str, float]:
@@ -157,7 +163,7 @@ def situation(shop: Shop, params: InventoryParams) -> Situation:
     return Situation(series, DemandLaw.of(np.zeros(world.items)), params)
 
 
-def by_forecast_of(make: Callable[[], RateForecaster], name: str, params: InventoryParams) -> Callable[[Shop], Orders]:
+def by_forecast_of(make: Callable[[], Forecaster], name: str, params: InventoryParams) -> Callable[[Shop], Orders]:
     """A policy of the five on a forecaster, which is fitted anew every fortnight."""
 
     def begin(shop: Shop) -> Orders:
@@ -180,10 +186,11 @@ def by_forecast_of(make: Callable[[], RateForecaster], name: str, params: Invent
     return begin
 
 
-def forecast(model: RateForecaster, shop: Shop, now: Situation) -> tuple[np.ndarray, np.ndarray]:
+def forecast(model: Forecaster, shop: Shop, now: Situation) -> tuple[np.ndarray, np.ndarray]:
     """Daily means of coming days, items × AHEAD, and variance ÷ mean of demand until a delivery."""
     days = len(shop.sold)
-    known = shop.rows(days, days + AHEAD, None)
+    # Rivals are expected to stay where they were last seen.
+    known = shop.rows(days, days + AHEAD, np.tile(shop.rival[-1], (AHEAD, 1)))
     model.fit(shop.records())
     numbers = now.series["item_id"]
     daily = model.predict(AHEAD, known).pivot(index="item_id", columns="date", values="mean").loc[numbers].to_numpy()
@@ -230,6 +237,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=28)
     parser.add_argument("--seed", type=int, default=23)
     parser.add_argument("--all", action="store_true", help="all five policies, not the chosen one alone")
+    parser.add_argument("--forecaster", choices=FORECASTERS, default="rates", help="what orders rest on")
     options = parser.parse_args()
     params = InventoryParams(safety_days=SAFETY_DAYS)
     history = with_history(options.seed, options.items)
@@ -237,7 +245,7 @@ def main() -> None:
     oracle = judged(*case, by_oracle)
     plain = judged(*case, by_moving_average(params))
     names = list(POLICIES) if options.all else [params.policy]
-    found = {name: judged(*case, by_forecast_of(RateForecaster, name, params)) for name in names}
+    found = {name: judged(*case, by_forecast_of(FORECASTERS[options.forecaster], name, params)) for name in names}
     chosen = found[params.policy]
     bias = biases(history)
     rows = [
@@ -254,7 +262,8 @@ def main() -> None:
         Row("demand estimated ÷ true, not corrected", bias["without"], 1.0),
         Row("share of evenings with nothing left", bias["sold_out"]),
     ]
-    told = f"{options.items} items, {HISTORY} days of history, {options.days} days counted, seed {options.seed}"
+    size = f"{options.items} items, {HISTORY} days of history, {options.days} days counted"
+    told = f"{size}, seed {options.seed}, orders by {options.forecaster}"
     report("inventory_simulated", told, rows)
 
 
