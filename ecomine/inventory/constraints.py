@@ -154,6 +154,4 @@ def reasons(why: np.ndarray, position: np.ndarray, levels: Levels) -> np.ndarray
     there = pd.Series(np.round(position)).astype(np.int64).astype(str)
     point = pd.Series(np.maximum(levels.reorder_point, 0)).astype(np.int64).astype(str)
     text = there + " in stock and on order, reorder point " + point + ": " + pd.Series(np.array(WHY, object)[why])
-    waits = (levels.reorder_point >= 0) & (position <= levels.reorder_point) & ~levels.due & (why == NOTHING)
-    text = text.where(~waits, text.str.replace(WHY[NOTHING], "waits for the day of the next order"))
     return np.where(levels.reorder_point < 0, "no demand expected: nothing is kept", text).astype(object)

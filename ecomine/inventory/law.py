@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import special
 
 from ecomine.columns import require
+from ecomine.errors import FeatureError
 
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 QUANTILES = tuple(f"q{level:g}" for level in LEVELS)
@@ -33,6 +34,8 @@ class DemandLaw:
         """The law with this mean; Poisson where no `sd` is given."""
         mean = np.atleast_1d(np.asarray(mean, float))
         spread = np.sqrt(mean) if sd is None else np.broadcast_to(np.asarray(sd, float), mean.shape)
+        if not (np.isfinite(mean).all() and np.isfinite(spread).all()):
+            raise FeatureError("Demand with a mean or spread that is no number; expected finite ones, 0 for no demand.")
         return cls(np.maximum(mean, 0.0), np.maximum(spread, np.sqrt(np.maximum(mean, 0.0))))
 
     @classmethod

@@ -23,21 +23,20 @@ ROUNDS = 6
 
 @dataclass(frozen=True)
 class Levels:
-    """Whole units an entry a series; `due` tells where this evening is one to order in."""
+    """Whole units an entry a series."""
 
     reorder_point: np.ndarray
     order_up_to: np.ndarray
-    due: np.ndarray
 
     @classmethod
-    def of(cls, point: np.ndarray, up_to: np.ndarray, due: np.ndarray | None = None) -> "Levels":
+    def of(cls, point: np.ndarray, up_to: np.ndarray) -> "Levels":
         point = np.maximum(np.round(point), NEVER)
         up_to = np.where(point > NEVER, np.maximum(np.ceil(up_to - 1e-9), point + 1), 0.0)
-        return cls(point, up_to, np.ones(len(point), bool) if due is None else due)
+        return cls(point, up_to)
 
     def short(self, position: np.ndarray) -> np.ndarray:
         """Units to order at a position of stock."""
-        wanted = self.due & (position <= self.reorder_point)
+        wanted = position <= self.reorder_point
         return np.asarray(np.where(wanted, np.maximum(self.order_up_to - position, 0.0), 0.0))
 
 
@@ -101,7 +100,7 @@ def time_periods(situation: Situation) -> Levels:
     whose week is even are ordered for by forecast.
     """
     if situation.week is None:
-        raise SettingsError("The policy `time_periods` needs demand by day of the week; give `daily` forecasts.")
+        raise SettingsError("The policy `time_periods` needs demand by day of the week; give it as `week`.")
     plain, week = by_forecast(situation), situation.week
     high = week > (1 + situation.params.response) * np.maximum(week.mean(axis=1), 1e-12)[:, None]
     begins = high & ~np.roll(high, 1, axis=1)

@@ -67,7 +67,9 @@ class Situation:
 
     @cached_property
     def price(self) -> np.ndarray:
-        return self.column("price")
+        """Money asked for a unit; by the usual margin on its cost where it is not known, 1 where neither is."""
+        own, cost = self.column("price"), self.column("unit_cost")
+        return np.where(np.isnan(own), np.where(np.isnan(cost), 1.0, cost / (1 - self.params.margin)), own)
 
     @cached_property
     def unit_cost(self) -> np.ndarray:

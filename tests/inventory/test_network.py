@@ -25,7 +25,7 @@ def test_what_suffices_is_sent_and_what_is_short_is_shared_by_fractile() -> None
     assert poor.tolist() == [3, 0, 0]  # -3.75 standard deviations there, -1.25 at the other place
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -62,7 +62,7 @@ def test_units_move_from_plenty_to_want() -> None:
     assert transfers(frame, cost=2.5).empty
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(

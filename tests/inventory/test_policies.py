@@ -72,7 +72,7 @@ def test_zones_of_demand_driven_replenishment() -> None:
 
 
 def test_deliveries_come_before_the_period_of_demand() -> None:
-    week, days = np.array([1.0, 1, 1, 1, 1, 4, 4]), 280
+    week, days = np.array([1.0, 1, 1, 1, 1, 4, 4]), 112
     demand = np.random.default_rng(5).poisson(np.tile(week, days // 7))[:, None]
     now = situation([13.0], InventoryParams(lead_sd=0, order_cost=3.0))
 
@@ -108,7 +108,7 @@ ROWS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(ROWS, min_size=1, max_size=12),
     st.one_of(st.none(), st.floats(0, 300)),
@@ -199,6 +199,18 @@ def test_decisions_stand_on_plain_frames() -> None:
     pd.testing.assert_frame_equal(stock, before)
     again = ReplenishmentPolicy().fit(rows.sample(frac=1, random_state=1)).decide(stock.sample(frac=1, random_state=2))
     pd.testing.assert_frame_equal(told, again)
+
+
+def test_what_money_is_unknown_is_assumed() -> None:
+    bare = situation([10.0, 10.0]).series.drop(columns=["price", "unit_cost"])
+    law = DemandLaw.of(np.array([10.0, 10.0]))
+    nothing = Situation(bare, law, InventoryParams(margin=0.4))
+    costs_known = Situation(bare.assign(unit_cost=[6.0, np.nan]), law, InventoryParams(margin=0.4))
+    assert nothing.price.tolist() == [1, 1] and nothing.unit_cost.tolist() == pytest.approx([0.6, 0.6])
+    assert costs_known.price.tolist() == pytest.approx([10, 1])
+    assert (POLICIES["forecast"](nothing).order_up_to > 0).all()
+    with pytest.raises(FeatureError, match="no number"):
+        DemandLaw.of(np.array([np.nan]))
 
 
 def test_errors_say_what_to_do() -> None:
