@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
-from ecomine.inventory import InventoryParams, ReplenishmentPolicy, constraints
+from ecomine.inventory import DemandForecaster, ForecastParams, InventoryParams, ReplenishmentPolicy, constraints
 from ecomine.inventory.backtest import Costs, Store, lead_times, replanning, simulate
 from ecomine.inventory.law import QUANTILES, DemandLaw
 from ecomine.inventory.policies import POLICIES, Levels, days_of_cover
@@ -199,6 +199,16 @@ def test_decisions_stand_on_plain_frames() -> None:
     pd.testing.assert_frame_equal(stock, before)
     again = ReplenishmentPolicy().fit(rows.sample(frac=1, random_state=1)).decide(stock.sample(frac=1, random_state=2))
     pd.testing.assert_frame_equal(told, again)
+
+
+def test_orders_rest_on_any_forecaster() -> None:
+    rows = sales(70)
+    stock = rows[["item_id", "location_id"]].drop_duplicates().assign(on_hand=5.0, on_order=0.0, lead_days=4.0)
+    learnt = DemandForecaster(ForecastParams(horizon=8, rounds=15, classics=[], rows=2000), threads=1)
+    told = ReplenishmentPolicy(forecaster=learnt).fit(rows).decide(stock)
+    plain = ReplenishmentPolicy().fit(rows).decide(stock)
+    assert tuple(told.columns) == DECIDED and not told.isna().any(axis=None)
+    assert (told["order_up_to"] - plain["order_up_to"]).abs().max() <= 0.35 * plain["order_up_to"].max()
 
 
 def test_what_money_is_unknown_is_assumed() -> None:
