@@ -29,7 +29,8 @@ WIDEST = 4.0
 class RateForecaster:
     """Daily demand of series: log-linear in the inputs, its level following the last weeks, negative binomial counts.
 
-    `correct` switches the correction of sold-out days.
+    `correct` switches the correction of sold-out days. All rows are in memory at once with a number an input and
+    weekday each; for tens of millions of rows take DemandForecaster, which works in blocks.
     """
 
     def __init__(self, correct: bool = True, seed: int = 42, threads: int = 1) -> None:
