@@ -1,0 +1,42 @@
+"""The settings of inventory, each once, with unit and default."""
+
+from dataclasses import dataclass
+
+from ecomine.params import setting
+
+
+@dataclass(frozen=True)
+class InventoryParams:
+    """What stock costs, what it must do, and what an order must satisfy; null switches a limit off.
+
+    A column of the series overrides a setting series by series: lead_days, lead_sd, unit_cost, price, minimum_order,
+    pack_size, shelf_life_days.
+    """
+
+    policy: str = setting(
+        "forecast", "how levels are set: forecast, demand_driven, time_periods, safety_stock or variability"
+    )
+    objective: str = setting("cost", "cost: least cost, but no fill rate below the target; service: the target alone")
+    service_target: float = setting(0.95, "share of demand that must be met from stock", at_least=0.01, at_most=0.9999)
+    review_days: int = setting(1, "days from one look at the stock to the next", at_least=1, at_most=90)
+    lead_days: float = setting(
+        7.0, "days from an order to its delivery, where the shop's tables do not tell", at_least=1
+    )
+    lead_sd: float = setting(1.0, "standard deviation of that time, days", at_least=0)
+    holding_share: float = setting(0.004, "cost of holding a unit for a day, as a share of its cost", at_least=0)
+    lost_share: float = setting(
+        0.25, "what a lost sale costs beyond its margin (goodwill), as a share of the margin", at_least=0
+    )
+    order_cost: float = setting(0.5, "money that an order of one item at one place costs", at_least=0)
+    margin: float = setting(0.3, "profit ÷ price, where a product's cost is not known", at_least=0.001, at_most=0.99)
+    safety_days: float = setting(
+        7.0, "days of sales held for safety by the plain rule, which `variability` spreads anew", at_least=0
+    )
+    response: float = setting(
+        0.15, "a day of the week on which demand is so much above its mean begins a period of demand", at_least=0
+    )
+    minimum_order: float = setting(0.0, "least units of an order", at_least=0)
+    pack_size: float = setting(1.0, "units that come together", at_least=0.001)
+    shelf_life_days: float | None = setting(None, "days after which a unit cannot be sold", at_least=1)
+    budget: float | None = setting(None, "money for the orders of a day", at_least=0)
+    storage: float | None = setting(None, "units for which a place has room, on hand and on order", at_least=0)
