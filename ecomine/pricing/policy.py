@@ -79,9 +79,19 @@ def suggest(items: pd.DataFrame, known: Known) -> pd.DataFrame:
         margin_change=(suggested - cost) * then - (price - cost) * now,
         objective=objective.astype(object),
         binding_rule=found["binding_rule"].to_numpy(object),
-        reason=reason + np.where(unknown, "; its cost is not known", "").astype(object),
+        reason=reason + _elasticity(items) + np.where(unknown, "; its cost is not known", "").astype(object),
     )
     return decisions[list(DECISION_COLUMNS)]
+
+
+def _elasticity(items: pd.DataFrame) -> np.ndarray:
+    """What is believed of each item's elasticity, in words."""
+    value, low, high = (
+        np.char.mod("%.2f", items[name].to_numpy(float)).astype(object)
+        for name in ("elasticity", "elasticity_low", "elasticity_high")
+    )
+    whose = np.where(items["elasticity_source"] == "item", "", ", its category's").astype(object)
+    return np.asarray("; elasticity " + value + " (" + low + " to " + high + ")" + whose, object)
 
 
 def at_worst(items: pd.DataFrame, caution: float) -> Units:

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Champion
-from ecomine.serving.routes import profiling, recommendation
+from ecomine.serving.routes import pricing, profiling, recommendation
 
 ROUTES: dict[str, Callable[[Champion, Catalogue], APIRouter]] = {
     "profiling": profiling.router,
     "recommendation": recommendation.router,
+    "pricing": pricing.router,
 }
