@@ -76,6 +76,18 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def priced(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The walked workspace with pricing among its domains, and deployed; shared by all tests."""
+    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("priced") / "workspace"))
+    change_params(workspace, domains=["profiling", "recommendation", "pricing"])
+    context = Context.of(workspace)
+    for stage, domain in steps(["pricing"]):
+        if domain:
+            run(stage.name, domain, context)
+    return workspace
+
+
+@pytest.fixture(scope="session")
 def challenger(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with another candidate, a simpler model, that passed its gate; shared by all tests."""
     workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("challenger") / "workspace"))

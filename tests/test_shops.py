@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from ecomine.cli import main
-from ecomine.domains import DOMAINS
 from ecomine.errors import SourceError
 from ecomine.shops import make, simulate
 from ecomine.stages import Context, load_params, run
@@ -28,7 +27,7 @@ def test_the_whole_road_on_a_simulated_shop(tmp_path: Path, capsys: pytest.Captu
     assert (params.source, params.simulation.users, params.simulation.seed) == ("simulated", 60, 3)
     change_params(shop, gate=LENIENT, profiling={"horizon_days": 14, "purchase_days": 7, "train_periods": 2})
     walk(shop)
-    for domain in DOMAINS:
+    for domain in params.domains:
         checks = Context.of(shop).store.read_json(f"metrics/{domain}.gate.json")["checks"]
         assert checks and all(check["passed"] for check in checks), domain
 

@@ -35,6 +35,7 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
 SERVICES: dict[str, tuple[str, ...]] = {
     "profiling": ("user_snapshot", "user_habits"),
     "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
+    "pricing": ("item_snapshot",),
 }
 """Service → feature tables, in the order of its columns."""
 

@@ -106,7 +106,7 @@ class DemandModel:
         heard = (chosen.own_share[:, 0] >= self.params.min_information) & (self.levels >= self.params.min_price_levels)
         value = np.where(heard, chosen.value[:, 0], chosen.prior[:, 0])
         deviation = np.where(heard, chosen.deviation[:, 0], chosen.prior_deviation[:, 0])
-        z = _quantile(self.params.confidence)
+        z = quantile(self.params.confidence)
         frame = pd.DataFrame(
             {
                 panel.ITEM: self.known.items,
@@ -131,7 +131,7 @@ class DemandModel:
         """Slopes of any column learnt from, such as `rival` or a confounder: item_id, value, low, high."""
         if name not in self.columns:
             raise SettingsError(f"Demand was not learnt from {name!r}; there are {', '.join(self.columns)}.")
-        at, z = self.columns.index(name), _quantile(self.params.confidence)
+        at, z = self.columns.index(name), quantile(self.params.confidence)
         value, unsure = self.slopes.value[:, at], z * self.slopes.deviation[:, at]
         return pd.DataFrame(
             {panel.ITEM: self.known.items, "value": value, "low": value - unsure, "high": value + unsure}
@@ -252,7 +252,8 @@ def _back(values: np.ndarray, ahead: panel.Panel) -> np.ndarray:
     return result
 
 
-def _quantile(confidence: float) -> float:
+def quantile(confidence: float) -> float:
+    """Standard deviations to each side of an interval of that level."""
     from scipy import stats
 
     return float(stats.norm.ppf((1 + confidence) / 2))

@@ -1,6 +1,7 @@
 """What a forecast may know of the past at a distance: recent residuals, last year's, prices of the periods before."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,9 +33,7 @@ class Past:
         year: float,
     ) -> np.ndarray:  # fmt: skip
         """Rows × FEATURES, where nothing of the last `ahead` periods before a row is seen but prices."""
-        top, bottom = self._pair(kind)
-        sums = [np.concatenate([[0.0], np.cumsum(values)]) for values in (top, bottom)]
-        key = _key(self.series, self.period)
+        sums, key = self._sums[kind], self._keys
         begin = np.searchsorted(key, _key(series, np.full(len(series), -np.inf)))
         end = np.searchsorted(key, _key(series, period - ahead), side="right")
 
@@ -45,39 +44,70 @@ class Past:
             return np.where(last > first, _ratio(kind, above, below), np.nan)
 
         columns = [between(end - size, end) for size in WINDOWS]
-        columns.append(self._of_items(kind, top, bottom, item, period - ahead))
+        columns.append(self._of_items(kind, item, period - ahead))
         left = np.searchsorted(key, _key(series, period - year - SEASON_REACH))
         right = np.searchsorted(key, _key(series, period - year + SEASON_REACH), side="right")
         columns.append(between(left, np.minimum(right, end)))
         columns += [self._before(series, period, own, lag) for lag in LAGS]
         return np.column_stack(columns)
 
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        return _key(self.series, self.period)
+
+    @cached_property
+    def _by_item(self) -> np.ndarray:
+        return np.lexsort((self.period, self.item))
+
+    @cached_property
+    def _item_keys(self) -> np.ndarray:
+        return _key(self.item[self._by_item], self.period[self._by_item])
+
+    # Kept, since one answer over HTTP would otherwise sort the whole past.
+    @cached_property
+    def _sums(self) -> dict[str, list[np.ndarray]]:
+        """By likelihood the running sums of what was sold and what was expected, in the order of rows."""
+        return {kind: [_running(part) for part in self._pair(kind)] for kind in (likelihood.LOG, likelihood.COUNTS)}
+
+    @cached_property
+    def _item_sums(self) -> dict[str, list[np.ndarray]]:
+        return {
+            kind: [_running(part[self._by_item]) for part in self._pair(kind)]
+            for kind in (likelihood.LOG, likelihood.COUNTS)
+        }
+
     def _pair(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         if kind == likelihood.LOG:
             return np.log(np.maximum(self.units, 0.5) / self.expected), np.ones(len(self.units))
         return self.units, self.expected
 
-    def _of_items(
-        self, kind: str, top: np.ndarray, bottom: np.ndarray, item: np.ndarray, until: np.ndarray
-    ) -> np.ndarray:
+    def _of_items(self, kind: str, item: np.ndarray, until: np.ndarray) -> np.ndarray:
         """The same over the last periods of all places of an item."""
-        order = np.lexsort((self.period, self.item))
-        key = _key(self.item[order], self.period[order])
-        sums = [np.concatenate([[0.0], np.cumsum(values[order])]) for values in (top, bottom)]
+        sums, key = self._item_sums[kind], self._item_keys
         end = np.searchsorted(key, _key(item, until), side="right")
         first = np.searchsorted(key, _key(item, until - WINDOWS[1]), side="right")
         above, below = (one[end] - one[first] for one in sums)
         return np.where(end > first, _ratio(kind, above, below), np.nan)
 
     def _before(self, series: np.ndarray, period: np.ndarray, own: np.ndarray, lag: int) -> np.ndarray:
-        """The own price `lag` periods before, from the past and the rows themselves; null where there is no row."""
-        everything = np.unique(
-            np.concatenate([_key(self.series, self.period), _key(series, period)]), return_index=True
-        )
-        prices = np.concatenate([self.own, own])[everything[1]]
+        """The own price `lag` periods before, from the past, else the rows themselves; null where there is no row."""
         wanted = _key(series, period - lag)
-        at = np.minimum(np.searchsorted(everything[0], wanted), len(prices) - 1)
-        return np.where(everything[0][at] == wanted, prices[at], np.nan)
+        keys, first = np.unique(_key(series, period), return_index=True)
+        return np.where(
+            np.isnan(known := _looked_up(self._keys, self.own, wanted)), _looked_up(keys, own[first], wanted), known
+        )
+
+
+def _running(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The value of each wanted key, the first of equal ones; null where there is none. Keys are sorted."""
+    if not len(keys):
+        return np.full(len(wanted), np.nan)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, values[at], np.nan)
 
 
 def _ratio(kind: str, above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -18,9 +18,11 @@ CALM = 0.97
 
 
 class Learner(Protocol):
-    """Chooses a level an item; is told of units and money."""
+    """Chooses a level an item; is told of units and money. `best` is what it would ask if it explored no more."""
 
     def act(self) -> np.ndarray: ...
+
+    def best(self) -> np.ndarray: ...
 
     def learn(self, action: np.ndarray, reward: np.ndarray, units: np.ndarray) -> None: ...
 
@@ -99,10 +101,9 @@ class Table:
 
     def act(self) -> np.ndarray:
         row = np.arange(len(self.state))
-        value = np.where(self.safety.allowed, self.known(), -np.inf)
-        best = value.argmax(axis=1)
+        best = self.best()
         rate = self.explore / (1 + self.days / self.decay_days)
-        levels = value.shape[1]
+        levels = self.safety.allowed.shape[1]
         # Neighbours of the best are tried: what is far from it would cost more than it teaches.
         aside = best + self.random.integers(-2, 3, len(best))
         wish = np.where(self.random.random(len(best)) < rate, np.clip(aside, 0, levels - 1), best)
@@ -111,6 +112,9 @@ class Table:
             state, before, reward = self.pending
             self._update(state, before, reward, self.value[row, self.state, action])
         return action
+
+    def best(self) -> np.ndarray:
+        return np.asarray(np.where(self.safety.allowed, self.known(), -np.inf).argmax(axis=1))
 
     def known(self) -> np.ndarray:
         """What each level is worth, states pooled by their visits; unseen levels lie between their neighbours."""
@@ -178,9 +182,16 @@ class Thompson:
     def act(self) -> np.ndarray:
         root = np.linalg.cholesky(np.linalg.inv(self.precision))
         drawn = self.mean + (root @ self.random.standard_normal((len(self.mean), 2, 1)))[..., 0]
-        slope = np.clip(drawn[:, 1], -6.0, -0.2)
-        profit = (np.exp(self.log_ratio) - self.cost_share[:, None]) * np.exp(slope[:, None] * self.log_ratio)
-        return self.safety.towards(np.where(self.safety.allowed, profit, -np.inf).argmax(axis=1))
+        return self.safety.towards(self._best_at(drawn[:, 1]))
+
+    def best(self) -> np.ndarray:
+        return self._best_at(self.mean[:, 1])
+
+    def _best_at(self, slope: np.ndarray) -> np.ndarray:
+        """The allowed level that earns most where demand falls with `slope`."""
+        fall = np.clip(slope, -6.0, -0.2)[:, None] * self.log_ratio
+        profit = (np.exp(self.log_ratio) - self.cost_share[:, None]) * np.exp(fall)
+        return np.asarray(np.where(self.safety.allowed, profit, -np.inf).argmax(axis=1))
 
     def learn(self, action: np.ndarray, reward: np.ndarray, units: np.ndarray) -> None:
         x = np.stack([np.ones(len(action)), self.log_ratio[action]], axis=1)
@@ -211,8 +222,16 @@ LEARNERS: dict[str, Callable[..., Learner]] = {
 """By name; each is given safety, scale (usual money a day, by item), log_ratio, cost_share, usual_units and seed."""
 
 
+class Actor(Protocol):
+    """What `run` lets act: a learner, or one that only explores."""
+
+    def act(self) -> np.ndarray: ...
+
+    def learn(self, action: np.ndarray, reward: np.ndarray, units: np.ndarray) -> None: ...
+
+
 def run(
-    learner: Learner, environment: Any, days: int, seed: int, each_day: Callable[[np.ndarray, dict[str, Any]], None]
+    learner: Actor, environment: Any, days: int, seed: int, each_day: Callable[[np.ndarray, dict[str, Any]], None]
 ) -> None:
     """Lets a learner act for `days` days of a vector environment; `each_day` sees the levels and what was told."""
     environment.reset(seed=seed)

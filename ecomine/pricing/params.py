@@ -34,7 +34,7 @@ class DemandParams:
 
 @dataclass(frozen=True)
 class PriceRules:
-    """What a suggested price must satisfy; null or an empty list switches a rule off.
+    """What a suggested price must satisfy; null switches a rule off.
 
     A column of the items overrides a setting item by item: lowest_price, highest_price.
     """
@@ -43,7 +43,9 @@ class PriceRules:
     highest: float | None = setting(1.6, "greatest price, as a factor of the present one", at_least=0)
     greatest_change: float | None = setting(0.2, "greatest change a period, share of the present price", at_least=0)
     margin_floor: float | None = setting(0.05, "least margin, as a share of the price", at_least=-10, at_most=0.99)
-    endings: list[float] = setting([], "what a new price ends in, such as 0.99", at_least=0, at_most=0.99)
+    endings: list[float] | None = setting(
+        None, "what a new price ends in, such as [0.49, 0.99]; null: anything", at_least=0, at_most=0.99
+    )
     family_order: bool = setting(True, "a larger pack of a family is not dearer per unit than a smaller one")
     rival_low: float | None = setting(None, "least price, as a factor of the rival's", at_least=0)
     rival_high: float | None = setting(None, "greatest price, as a factor of the rival's", at_least=0)
@@ -71,10 +73,27 @@ class PersonalParams:
 
 @dataclass(frozen=True)
 class PricingParams:
-    """All settings of pricing."""
+    """What is priced, and how."""
 
+    train_weeks: int = setting(52, "weeks to learn from, before the test weeks", at_least=8, at_most=520)
+    test_weeks: int = setting(8, "last weeks, kept to judge prices by; also how long a price stands", at_least=2)
+    min_units: float = setting(5.0, "units a week that an item must sell at some place to be priced", at_least=0.01)
+    min_weeks: int = setting(8, "weeks with a sale that it must have had", at_least=2)
+    most_items: int = setting(1500, "items priced, those that bring most money", at_least=1)
+    most_locations: int = setting(20, "with more locations than these, sales of all are added up", at_least=0)
+    category_levels: int = setting(
+        2, "levels of a category, from the broadest on, that share what they know", at_least=1
+    )
+    caution: float = setting(
+        1.0, "share of an elasticity's interval over which a new price must pay: 1 all of it, 0 the best guess alone",
+        at_least=0, at_most=1,
+    )  # fmt: skip
+    margin: float | None = setting(
+        None, "profit ÷ price of items whose cost is not known; null: their revenue is what counts",
+        at_least=0, at_most=1,
+    )  # fmt: skip
+    policy: str = setting("regression", "how prices are found: regression, forecast or competitor")
+    undercut: float = setting(0.0, "how far below the rival the competitor policy goes, share", at_least=-1, at_most=1)
     demand: DemandParams = field(default_factory=DemandParams, metadata={"meaning": "how demand is learnt"})
     optimiser: OptimiserParams = field(default_factory=OptimiserParams, metadata={"meaning": "what the best price is"})
     personal: PersonalParams = field(default_factory=PersonalParams, metadata={"meaning": "personal offers"})
-    policy: str = setting("regression", "how prices are found: regression, forecast, competitor, time or personal")
-    undercut: float = setting(0.0, "how far below the rival the competitor policy goes, share", at_least=-1, at_most=1)

@@ -61,17 +61,17 @@ def by_forecast(items: pd.DataFrame, known: Known) -> pd.DataFrame:
         raise SettingsError("The policy `forecast` needs the rows of the coming period; give them as `coming`.")
     coming = known.coming
     code = pd.Index(items["item_id"]).get_indexer(coming["item_id"])
-    coming, code = coming[code >= 0], code[code >= 0]
-    present = items[PRICE].to_numpy(float)[code]
-    base = np.bincount(code, model.predict(coming, present), minlength=len(items))
+    mine, planned = code >= 0, coming[PRICE].to_numpy(float)
+
+    def sold(price: np.ndarray) -> np.ndarray:
+        # Other items of the rows keep their prices, which play a part.
+        asked = np.where(mine, price[code], planned)
+        return np.bincount(code[mine], model.predict(coming, asked)[mine], minlength=len(items))
 
     def units(price: np.ndarray) -> np.ndarray:
-        columns = [
-            np.bincount(code, model.predict(coming, price[code, j]), minlength=len(items))
-            for j in range(price.shape[1])
-        ]
-        return np.column_stack(columns)
+        return np.column_stack([sold(price[:, j]) for j in range(price.shape[1])])
 
+    base = sold(items[PRICE].to_numpy(float)) if len(items) else np.zeros(0)
     return PriceOptimizer(known.params.optimiser).optimise(items.assign(units=base), units, keep_clashing=True)
 
 

@@ -88,7 +88,9 @@ def check(rules: PriceRules) -> None:
             raise SettingsError(f"The rule on {name} goes from {least:g} to {most:g} of it; expected low before high.")
 
 
-def allowed(low: np.ndarray, high: np.ndarray, present: np.ndarray, endings: list[float], steps: int) -> np.ndarray:
+def allowed(
+    low: np.ndarray, high: np.ndarray, present: np.ndarray, endings: list[float] | None, steps: int
+) -> np.ndarray:
     """Allowed prices in cents, items × (steps + 1), rising, with repeats of the greatest where there are fewer.
 
     Spaced evenly in logs from the least to the greatest price with an allowed ending; the present price is among them
