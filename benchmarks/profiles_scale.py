@@ -86,9 +86,9 @@ def simulate(folder: Path, users: int) -> int:
 
     connection.execute(
         f"""COPY (
-            WITH users AS (SELECT range AS u, {draw("range", 1)} * {DAYS} AS joined, -ln({draw("range", 2)}) * 400 AS life,
-                    -ln({draw("range", 3)}) / 60 AS rate, {draw("range", 4)} AS taste, {draw("range", 5)} AS thrift
-                FROM range({users})),
+            WITH users AS (SELECT range AS u, {draw("range", 1)} * {DAYS} AS joined,
+                    -ln({draw("range", 2)}) * 400 AS life, -ln({draw("range", 3)}) / 60 AS rate,
+                    {draw("range", 4)} AS taste, {draw("range", 5)} AS thrift FROM range({users})),
             lives AS (SELECT *, least(life, {DAYS} - joined) AS active FROM users),
             orders AS (SELECT *, u * 1024 + unnest(range(least(1 + CAST(floor(rate * active) AS BIGINT), 1000))) AS o
                 FROM lives),

@@ -27,7 +27,7 @@ KNOWN_COLUMNS = (*LIFETIME_COLUMNS, *MONEY_COLUMNS, *TIE_COLUMNS)
 
 LOST, VALUE = "lost", "value"
 ROWS = 200_000
-"""Training rows at most, and test rows, taken by a hash of the customer; more change little, and cost time and memory."""
+"""Training rows at most, and test rows, taken by a hash of the customer; more change little and cost time."""
 
 LIFETIME_ROWS = 100_000
 """Customers at most that lifetime is fitted on, taken by the same hash; its few parameters are sharp by then."""
