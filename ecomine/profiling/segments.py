@@ -21,17 +21,23 @@ _LEARNT = 50_000
 """Customers that centres are found on; more move them by less than a hundredth of their spread."""
 
 _REPEATS = 5
+_ENOUGH = 0.85
+"""Share of the best product of stability and silhouette that is near enough."""
+
 _APART = 0.25
-"""Deviations by which a segment must differ from everybody for its name to say so."""
+"""Steps by which a segment must differ from everybody for its name to say so."""
 
 
 class Segmenter:
     """K-means, or a Gaussian mixture, on scaled behaviour.
 
     k: number of segments, or None to choose it among 2 … `most`: by stability (mean adjusted Rand index between
-    clusterings of bootstrap samples; Hubert and Arabie 1985, Ben-Hur et al. 2002) times silhouette (Rousseeuw 1987).
+    clusterings of bootstrap samples; Hubert and Arabie 1985, Ben-Hur et al. 2002) times silhouette (Rousseeuw 1987),
+    the most segments that come near the best product, since more of them tell more.
     words: column → words for much and little of it, from which names are made. Columns are squashed by a signed
-    logarithm, scaled by their spread and cut at 3 spreads; a null counts as the median.
+    logarithm, scaled and cut at 3 steps from the middle; a null counts as the median. steps: column → what counts as
+    one step of it, after the logarithm; the spread of a column that has none. Spreads make much of columns in which
+    customers differ by chance alone.
     """
 
     def __init__(
@@ -41,11 +47,13 @@ class Segmenter:
         words: Mapping[str, Sequence[str]] | None = None,
         most: int = 8,
         seed: int = 42,
+        steps: Mapping[str, float] | None = None,
     ) -> None:
         if method not in (KMEANS, GAUSSIAN):
             raise SettingsError(f"The method of segmentation is {method!r}; expected {KMEANS} or {GAUSSIAN}.")
         self.k, self.method, self.most, self.seed = k, method, most, seed
         self.words = {name: list(pair) for name, pair in (words or {}).items()}
+        self.steps = dict(steps or {})
 
     def fit(self, frame: pd.DataFrame, previous: "Segmenter | None" = None) -> "Segmenter":
         """Finds segments; those nearest to the `previous` run's centroids get its numbers and names.
@@ -63,7 +71,10 @@ class Segmenter:
         spread = np.nan_to_num((high - low) / 2.56)
         deviation = np.nan_to_num(np.nanstd(squashed, axis=0))
         spread = np.where(spread > 1e-9, spread, deviation)
-        self.scale = np.where(spread > 1e-9, spread, 1.0)
+        spread = np.where(spread > 1e-9, spread, 1.0)
+        self.scale = np.array(
+            [self.steps.get(name, float(own)) for name, own in zip(self.columns, spread, strict=True)]
+        )
         values = self._scaled(frame)
         random = np.random.default_rng(self.seed)
         # Sums over several threads come in changing order; one thread keeps the bytes the same.
@@ -72,7 +83,8 @@ class Segmenter:
             sample = values[np.sort(order[:_SAMPLE])]
             learnt = values[np.sort(order[:_LEARNT])]
             self.choice = self._choose(sample, random) if self.k is None else []
-            best = max(self.choice, key=lambda row: (row["score"], -row["k"]), default=None)
+            enough = _ENOUGH * max((row["score"] for row in self.choice), default=0.0)
+            best = max((row for row in self.choice if row["score"] >= enough), key=lambda row: row["k"], default=None)
             number = min(self.k or int(best["k"] if best else 2), len(np.unique(learnt, axis=0)))
             centres, shape = self._cluster(learnt, number, self.seed)
         order = np.lexsort(centres.T[::-1])
@@ -155,7 +167,7 @@ class Segmenter:
     def save(self, folder: Path, name: str = "segments") -> None:
         """One JSON file."""
         state = {
-            "settings": {"k": self.k, "method": self.method, "words": self.words, "most": self.most, "seed": self.seed},
+            "settings": {name: getattr(self, name) for name in ("k", "method", "words", "most", "seed", "steps")},
             "columns": self.columns,
             "labels": list(self.labels),
             "names": self.names,
