@@ -29,6 +29,9 @@ from ecomine.store import write_frame, write_json
 FEATURE_SEPARATOR = "__"
 """Between the view and the feature in the name of a feature column."""
 
+PEOPLE = "people.parquet"
+"""What is known of everybody, in the folder of a saved model."""
+
 FEWEST = 20
 """Rows of the rarer kind below which a probability is the share among the training rows."""
 
@@ -38,7 +41,7 @@ BEHAVIOUR = {
     "discount_share": ("discount lovers", "full price"),
     "price_sensitivity": ("bargain hunters", ""),
 }
-"""What segments are found in, with the words for much and little of it: how somebody buys, whatever stage they are at."""
+"""What segments are found in, with the words for much and little of it: how somebody buys, at any stage of life."""
 
 STEPS = {"gap_days": np.log(2), "basket_value": np.log(2), "discount_share": 0.1, "price_sensitivity": 0.1}
 """What counts as one step apart: twice as much, or a tenth of the price."""
@@ -189,9 +192,9 @@ class Profiler:
             "tables": sorted(self.tables),
         }
         write_json(folder / "profiler.json", state)
-        write_frame(folder / "people.parquet", self.people)
+        write_frame(folder / PEOPLE, self.people)
         for name, table in self.tables.items():
-            write_frame(folder / f"table-{name}.parquet", table)
+            write_frame(folder / table_file(name), table)
         for name, model in self.classifiers.items():
             model.save(folder, name)
         if self.intent is not None:
@@ -210,13 +213,18 @@ class Profiler:
         model.as_of = datetime.fromisoformat(state["as_of"])
         model.features, model.rates, model.level = tuple(state["features"]), state["rates"], float(state["level"])
         model.usual, model.middle = float(state["usual"]), float(state["middle"])
-        model.people = pd.read_parquet(folder / "people.parquet")
-        model.tables = {name: pd.read_parquet(folder / f"table-{name}.parquet") for name in state["tables"]}
+        model.people = pd.read_parquet(folder / PEOPLE)
+        model.tables = {name: pd.read_parquet(folder / table_file(name)) for name in state["tables"]}
         model.classifiers = {name: TabularClassifier.load(folder, name) for name in state["classifiers"]}
         model.intent = PurchaseIntent.load(folder, "intent") if state["intent"] else None
         model.value_trees = Trees(TreeSettings(**state["trees"])).load(folder, "value")
         model.lifetime, model.segmenter = LifetimeValue.load(folder), Segmenter.load(folder)
         return model
+
+
+def table_file(name: str) -> str:
+    """The file of one of a model's tables."""
+    return f"table-{name}.parquet"
 
 
 def segment_profile(people: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,9 @@ _REPEATS = 5
 _ENOUGH = 0.85
 """Share of the best product of stability and silhouette that is near enough."""
 
+_SAME = 1.5
+"""Steps at most between the centres of a segment and of the earlier one whose name it keeps."""
+
 _APART = 0.25
 """Steps by which a segment must differ from everybody for its name to say so."""
 
@@ -93,6 +96,20 @@ class Segmenter:
         self.centres, self.shape = centres, shape
         self.names = self._named(kept)
         return self
+
+    def follow(self, previous: "Segmenter") -> dict[str, str]:
+        """Takes over numbers and names of the `previous` segments that these are like; returns own name → new name.
+
+        Raises FeatureError where the previous columns are others.
+        """
+        own = self.names
+        self.labels, kept = _numbers(self.centres, previous, self)
+        taken = set(kept.values())
+        self.names = [
+            kept.get(number) or (name if name not in taken else f"{name} ({number})")
+            for number, name in zip(self.labels, own, strict=True)
+        ]
+        return dict(zip(own, self.names, strict=True))
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Number of each customer's segment; raises FeatureError where a column is missing."""
@@ -211,7 +228,10 @@ def _nearest(values: np.ndarray, centres: np.ndarray, shape: np.ndarray) -> np.n
 
 
 def _numbers(centres: np.ndarray, previous: Segmenter | None, now: Segmenter) -> tuple[list[int], dict[int, str]]:
-    """A number for each centre; matched to the previous run by the least total distance (Hungarian assignment)."""
+    """A number for each centre; matched to the previous run by the least total distance (Hungarian assignment).
+
+    What is more than _SAME steps away from its match is a segment of its own.
+    """
     if previous is None:
         return list(range(len(centres))), {}
     if previous.columns != now.columns:
@@ -222,10 +242,12 @@ def _numbers(centres: np.ndarray, previous: Segmenter | None, now: Segmenter) ->
     from scipy.optimize import linear_sum_assignment
 
     old = (previous.centres * previous.scale + previous.middle - now.middle) / now.scale
-    row, column = linear_sum_assignment(((centres[:, None] - old[None]) ** 2).sum(axis=2))
+    away = ((centres[:, None] - old[None]) ** 2).sum(axis=2)
+    row, column = linear_sum_assignment(away)
     labels = [-1] * len(centres)
     for mine, theirs in zip(row, column, strict=True):
-        labels[mine] = previous.labels[theirs]
+        if away[mine, theirs] <= _SAME**2:
+            labels[mine] = previous.labels[theirs]
     fresh = max(previous.labels) + 1
     for place, label in enumerate(labels):
         if label < 0:
