@@ -50,11 +50,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled rows to learn from and to be tested on, later in time, and what was true in the test period."""
+    """Labelled rows to learn from and to be tested on, later in time, and what was true in the test period.
+
+    notes: what a person should know of how they came about, in words.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame
     truth: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

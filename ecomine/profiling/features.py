@@ -29,6 +29,9 @@ LOST, VALUE = "lost", "value"
 ROWS = 200_000
 """Training rows at most, and test rows, taken by a hash of the customer; more change little and cost time."""
 
+LEAST_BEFORE = timedelta(days=7)
+"""History that a training window must have before it."""
+
 LIFETIME_ROWS = 100_000
 """Customers at most that lifetime is fitted on, taken by the same hash; its few parameters are sharp by then."""
 
@@ -50,7 +53,7 @@ def label(inputs: Inputs) -> Rows:
     earliest = lines.query("lines", "SELECT min(event_timestamp) FROM lines").fetchall()[0][0]
     if earliest is None:
         raise NotEnoughDataError("There is no order line; profiles are made from a history of purchases.")
-    split = splits.cutoffs(inputs.as_of, params.horizon_days, params.train_periods, earliest=earliest)
+    split = windows(inputs.as_of, params, earliest)
     people = {cutoff: _customers(lines, cutoff) for cutoff in (*split.train, split.test)}
     share = ROWS / max(sum(people[cutoff] for cutoff in split.train), 1)
     train = pd.concat([labelled(inputs, cutoff, share) for cutoff in split.train], ignore_index=True)
@@ -60,7 +63,35 @@ def label(inputs: Inputs) -> Rows:
             f"{len(train):,} training rows, of which {int(train[LABEL].sum()):,} bought within {params.purchase_days} "
             "days; some of both are needed. Change `profiling.purchase_days` or bring more order lines."
         )
-    return Rows(train, test, test[["user_id", LABEL, LOST, VALUE]].copy())
+    return Rows(train, test, test[["user_id", LABEL, LOST, VALUE]].copy(), _notes(split, params, earliest))
+
+
+def windows(as_of: datetime, params: ProfilingParams, earliest: datetime) -> splits.Cutoffs:
+    """As many training windows as the history holds, at least one, which may have as little as a week before it.
+
+    Raises NotEnoughDataError where not even one training and one test window fit.
+    """
+    try:
+        return splits.cutoffs(as_of, params.horizon_days, params.train_periods, earliest=earliest)
+    except NotEnoughDataError as error:
+        one = splits.cutoffs(as_of, params.horizon_days, 1)
+        if one.train[0] - earliest >= LEAST_BEFORE:
+            return one
+        days = (2 * one.horizon + LEAST_BEFORE).days
+        raise NotEnoughDataError(
+            f"The data begins on {earliest:%Y-%m-%d} and as_of is {as_of:%Y-%m-%d}; one training and one test "
+            f"window of {params.horizon_days} days after the first week need at least {days} days of history. Shorten "
+            "`profiling.horizon_days` or bring older data."
+        ) from error
+
+
+def _notes(split: splits.Cutoffs, params: ProfilingParams, earliest: datetime) -> tuple[str, ...]:
+    if len(split.train) == params.train_periods:
+        return ()
+    return (
+        f"the history since {earliest:%Y-%m-%d} holds {len(split.train)} of {params.train_periods} training periods of "
+        f"{params.horizon_days} days before the test; what is learned is less sure",
+    )
 
 
 def labelled(inputs: Inputs, cutoff: datetime, share: float = 1.0) -> pd.DataFrame:
