@@ -50,11 +50,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Rows:
-    """Labelled rows to learn from and to be tested on, later in time, and what was true in the test period."""
+    """Labelled rows to learn from and to be tested on, later in time, and what was true in the test period.
+
+    notes: what a person should know of how they came about, in words.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame
     truth: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,9 @@ class Domain:
     evaluate(model, test frame, truth, params) → Evaluation
     check(model, decisions, inputs) → [Check]   sanity limits of its own, on the decisions of `as_of`
     tunable: how `ecomine tune` searches its settings, where it can
+    succeed(candidate's folder, its decisions, champion's folder) → decisions, changes: what a candidate takes over
+        from the version that it follows, such as names, in its files and decisions; and what changes for how many
+        (columns before, after, customers, share). The same for the same two versions; trained models know nothing of it
     """
 
     name: str
@@ -157,3 +164,4 @@ class Domain:
     evaluate: Callable[[Any, pd.DataFrame, pd.DataFrame, Any], Evaluation]
     check: Callable[[Any, pd.DataFrame, Inputs], list[Check]]
     tunable: Tunable | None = None
+    succeed: Callable[[Path, pd.DataFrame, Path], tuple[pd.DataFrame, pd.DataFrame]] | None = None

@@ -75,9 +75,19 @@ def status(row: dict[str, Any]) -> str:
         lines.append(f"  gate       {'passed' if row['gate_passed'] else 'FAILED'}")
         rival = f", against {row['baseline_value']:.2f} of {row['baseline']}" if row["baseline"] else ""
         lines.append(f"  worth      {row['value']:.2f} a unit on the test period{rival}")
+    if row["changes"]:
+        lines.append(f"  moved      {moved(row['changes'])}")
     lines.append(f"  way back   {row['earlier_versions']} earlier versions")
     lines.append(f"  features   {'online' if row['online_features'] else 'NOT online: `ecomine stage materialize`'}")
     return "\n".join(lines)
+
+
+def moved(changes: list[dict[str, Any]]) -> str:
+    """A table of what changed for how many, in a sentence: how many moved, and the three greatest moves."""
+    everybody = sum(row["customers"] for row in changes)
+    moves = sorted((row for row in changes if row["before"] != row["after"]), key=lambda row: -row["customers"])
+    told = "; ".join(f"{row['before']} → {row['after']} {row['customers']:,}" for row in moves[:3])
+    return f"{sum(row['customers'] for row in moves):,} of {everybody:,} by this deployment" + (told and f": {told}")
 
 
 def history(entry: dict[str, Any]) -> str:

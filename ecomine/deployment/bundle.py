@@ -11,13 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from ecomine import layout
 from ecomine import params as settings
 from ecomine.deployment import records
 from ecomine.deployment.lineage import lineage
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
-from ecomine.store import Store, sync, write_json
+from ecomine.store import Store, sync, write_frame, write_json
 
 if TYPE_CHECKING:
     from ecomine.stages import Context
@@ -53,13 +55,16 @@ def versions(domain: str) -> str:
 
 
 @contextmanager
-def candidate(context: "Context", domain: Domain) -> Iterator[tuple[str, Path]]:
-    """Digest and folder of the candidate's bundle, on trial: it is gone afterwards unless `keep` took it."""
+def candidate(context: "Context", domain: Domain) -> Iterator[tuple[str, Path, list[dict[str, Any]]]]:
+    """Digest and folder of the candidate's bundle, on trial: it is gone afterwards unless `keep` took it.
+
+    And what changes for whom against the version that it follows, as far as the domain tells.
+    """
     folder = context.store.path(f"{layout.DEPLOYMENTS.format(domain=domain.name)}/.candidate")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        yield _build(context, domain, folder), folder
+        yield _build(context, domain, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -156,7 +161,7 @@ def open_folder(domain: Domain, digest: str, folder: Path) -> tuple[Any, Bundle]
         ) from error
 
 
-def _build(context: "Context", domain: Domain, folder: Path) -> str:
+def _build(context: "Context", domain: Domain, folder: Path) -> tuple[str, Path, list[dict[str, Any]]]:
     from ecomine import feature_store
 
     store, name = context.store, domain.name
@@ -169,6 +174,7 @@ def _build(context: "Context", domain: Domain, folder: Path) -> str:
         (layout.PROPOSALS, DECISIONS, "decide"),
     ):
         shutil.copyfile(store.require(source.format(domain=name), f"{made_by} {name}"), folder / copy)
+    changes = _follow(context, domain, folder)
     write_json(
         folder / "parameters.json",
         {"seed": context.params.seed, name: dataclasses.asdict(context.params.sections[name])},
@@ -185,7 +191,24 @@ def _build(context: "Context", domain: Domain, folder: Path) -> str:
         sync(folder / file)
     for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         sync(inner)
-    return _sha256(folder / MANIFEST)
+    return _sha256(folder / MANIFEST), folder, changes
+
+
+def _follow(context: "Context", domain: Domain, folder: Path) -> list[dict[str, Any]]:
+    """What the candidate takes over from the champion, where there is a whole one; returns what changes for whom."""
+    digest = records.current(context.store, domain)
+    if domain.succeed is None or digest is None:
+        return []
+    champion = context.store.path(f"{versions(domain.name)}/{digest}")
+    if damage(champion, digest):
+        return []
+    try:
+        decisions, changes = domain.succeed(folder / "model", pd.read_parquet(folder / DECISIONS), champion / "model")
+    except (EcomineError, LookupError, OSError, TypeError, ValueError) as error:
+        context.say(f"{domain.name}: nothing is taken over from {digest[:12]}: {type(error).__name__}: {error}")
+        return []
+    write_frame(folder / DECISIONS, decisions)
+    return json.loads(changes.to_json(orient="records"))  # type: ignore[no-any-return]
 
 
 def _read(domain: Domain, digest: str, folder: Path) -> Bundle:

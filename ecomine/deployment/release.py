@@ -32,7 +32,7 @@ def promote(context: "Context", domain: Domain, force: bool = False) -> str:
     with _one_at_a_time, workspace_lock(store):
         _complete(context, domain)
         champion = records.current(store, domain)
-        with bundle.candidate(context, domain) as (digest, folder):
+        with bundle.candidate(context, domain) as (digest, folder, changes):
             if digest == champion:
                 bundle.keep(store, name, digest, folder)
                 if not bundle.published(store, name, digest):
@@ -45,7 +45,7 @@ def promote(context: "Context", domain: Domain, force: bool = False) -> str:
             if champion:
                 checks += _against_champion(context, domain, champion, read, force)
             bundle.keep(store, name, digest, folder)
-        _change(context, domain, records.DEPLOY, digest, described.as_of.isoformat(), checks)
+        _change(context, domain, records.DEPLOY, digest, described.as_of.isoformat(), checks, changes=changes)
     return digest
 
 
@@ -106,11 +106,14 @@ def _within(name: str, check: Check) -> Check:
     return check
 
 
-def _change(context: "Context", domain: Domain, action: str, digest: str, as_of: str, checks: list[Check]) -> None:
+def _change(
+    context: "Context", domain: Domain, action: str, digest: str, as_of: str, checks: list[Check], **more: Any
+) -> None:
     facts: dict[str, Any] = {
         "as_of": as_of,
         "git": revision(context.store.workspace),
         "checks": [asdict(check) for check in checks],
+        **{name: fact for name, fact in more.items() if fact},
     }
     records.change(context.store, domain.name, action, digest, **facts)
     _publish(context.store, domain.name, digest)

@@ -19,6 +19,7 @@ from ecomine.profiling.params import ProfilingParams
 from ecomine.profiling.policy import DECISION_COLUMNS, decide
 from ecomine.profiling.sanity import check
 from ecomine.profiling.segments import Segmenter, migration
+from ecomine.profiling.succession import succeed
 
 __all__ = [
     "DOMAIN",
@@ -57,4 +58,5 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    succeed=succeed,
 )

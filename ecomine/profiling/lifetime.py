@@ -23,10 +23,6 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 _BLOCK = 2_000_000
 """Cells of customers × possible purchases that are held at a time, which bounds the memory."""
 
-_TYPICAL = 1 / 3
-"""Weight of the quantile in the typical number of purchases. At three cuts inside CDNOW's first 39 weeks a third of it
-costs the correlation with what was bought at most 1.6 per cent, a half of it up to 2.5."""
-
 
 class LifetimeValue:
     """Probability of being alive, purchases to come and their value, from the summary that `order_summary` makes.
@@ -85,28 +81,6 @@ class LifetimeValue:
         """Probability of at least one purchase within the horizon."""
         rows, place, _ = self._distinct(summary)
         return self.buying.tail(self.theta, *rows, horizon_days / self.unit_days, np.ones(1))[:, 0][place]
-
-    def typical(self, summary: pd.DataFrame, horizon_days: float) -> np.ndarray:
-        """A point estimate near what is usual: a third of the way from the mean to a quantile, with the same total.
-
-        Among all estimates with a given total, the one of least absolute error is the quantile of each customer's own
-        distribution at one level for all. It is a whole number, so it orders customers worse than the mean; hence the
-        mixture. It depends on all customers of `summary` together.
-        """
-        rows, place, weight = self._distinct(summary)
-        mean = np.empty(len(rows[0]))
-        steps: list[tuple[np.ndarray, np.ndarray]] = []
-        for chosen, tail in self._tails(rows, horizon_days):
-            mean[chosen] = tail.sum(axis=1)
-            steps.append((np.repeat(weight[chosen], tail.shape[1]), tail.ravel().astype(np.float32)))
-        count, step = (np.concatenate(part) for part in zip(*steps, strict=True))
-        order = np.argsort(-step, kind="stable")
-        reached = np.searchsorted(np.cumsum(count[order]), float(weight @ mean))
-        level = step[order[min(int(reached), len(order) - 1)]]
-        quantile = np.empty(len(mean))
-        for chosen, tail in self._tails(rows, horizon_days):
-            quantile[chosen] = (tail.astype(np.float32) >= level).sum(axis=1)
-        return ((1 - _TYPICAL) * mean + _TYPICAL * quantile)[place]
 
     def value(self, summary: pd.DataFrame, horizon_days: float, interval: float = 0.9) -> pd.DataFrame:
         """Within the horizon, a row a customer: expected (purchases), value (mean money), value_low and value_high.

@@ -29,20 +29,25 @@ from ecomine.store import write_frame, write_json
 FEATURE_SEPARATOR = "__"
 """Between the view and the feature in the name of a feature column."""
 
+PEOPLE = "people.parquet"
+"""What is known of everybody, in the folder of a saved model."""
+
 FEWEST = 20
 """Rows of the rarer kind below which a probability is the share among the training rows."""
 
 BEHAVIOUR = {
-    "days_since": ("dormant", "recently active"),
-    "days": ("frequent", "infrequent"),
-    "money": ("big spenders", "small spenders"),
+    "gap_days": ("infrequent", "frequent"),
     "basket_value": ("large baskets", "small baskets"),
     "discount_share": ("discount lovers", "full price"),
     "price_sensitivity": ("bargain hunters", ""),
-    "variety": ("explorers", "loyal to products"),
-    "category_strength": ("specialists", "generalists"),
 }
-"""What segments are found in, with the words for much and little of it."""
+"""What segments are found in, with the words for much and little of it: how somebody buys, at any stage of life."""
+
+STEPS = {"gap_days": np.log(2), "basket_value": np.log(2), "discount_share": 0.1, "price_sensitivity": 0.1}
+"""What counts as one step apart: twice as much, or a tenth of the price."""
+
+DESCRIBED = ("days", "money", "variety", "category_strength")
+"""What else the profile of a segment tells."""
 
 
 class Profiler:
@@ -99,12 +104,12 @@ class Profiler:
         before = inputs.as_of - timedelta(days=self.params.horizon_days)
         rows, self.lifetime = known(inputs, inputs.as_of)
         people, earlier = portrait(inputs, inputs.as_of), portrait(inputs, before, whole=False)
-        behaviour, then = _behaviour(people, inputs.as_of), _behaviour(earlier, before)
+        behaviour, then = (frame[list(BEHAVIOUR)].astype(float) for frame in (people, earlier))
         asked = self.params
-        made = Segmenter(asked.segments or None, asked.segmentation, BEHAVIOUR, asked.most_segments, self.seed)
+        made = Segmenter(asked.segments or None, asked.segmentation, BEHAVIOUR, asked.most_segments, self.seed, STEPS)
         previous = made.fit(then) if len(then) >= 4 else None
         number = None if previous is None else len(previous.labels)
-        self.segmenter = Segmenter(number, asked.segmentation, BEHAVIOUR, asked.most_segments, self.seed)
+        self.segmenter = Segmenter(number, asked.segmentation, BEHAVIOUR, asked.most_segments, self.seed, STEPS)
         self.segmenter.fit(behaviour, previous)
         names = self.segmenter.name(self.segmenter.predict(behaviour))
         people = people.assign(segment=names)
@@ -118,7 +123,7 @@ class Profiler:
         people = pd.concat([people, vectors(inputs, people["user_id"], length, self.seed)], axis=1)
         self.people = rows.merge(people, on="user_id", how="inner").sort_values("user_id", ignore_index=True)
         self.tables = analysis.tables(inputs, people[["user_id", "segment"]])
-        self.tables["segments"] = segment_profile(people, behaviour)
+        self.tables["segments"] = segment_profile(people)
         if made.choice:
             self.tables["choice_of_segments"] = pd.DataFrame(made.choice)
         if previous is not None:
@@ -187,9 +192,9 @@ class Profiler:
             "tables": sorted(self.tables),
         }
         write_json(folder / "profiler.json", state)
-        write_frame(folder / "people.parquet", self.people)
+        write_frame(folder / PEOPLE, self.people)
         for name, table in self.tables.items():
-            write_frame(folder / f"table-{name}.parquet", table)
+            write_frame(folder / table_file(name), table)
         for name, model in self.classifiers.items():
             model.save(folder, name)
         if self.intent is not None:
@@ -208,8 +213,8 @@ class Profiler:
         model.as_of = datetime.fromisoformat(state["as_of"])
         model.features, model.rates, model.level = tuple(state["features"]), state["rates"], float(state["level"])
         model.usual, model.middle = float(state["usual"]), float(state["middle"])
-        model.people = pd.read_parquet(folder / "people.parquet")
-        model.tables = {name: pd.read_parquet(folder / f"table-{name}.parquet") for name in state["tables"]}
+        model.people = pd.read_parquet(folder / PEOPLE)
+        model.tables = {name: pd.read_parquet(folder / table_file(name)) for name in state["tables"]}
         model.classifiers = {name: TabularClassifier.load(folder, name) for name in state["classifiers"]}
         model.intent = PurchaseIntent.load(folder, "intent") if state["intent"] else None
         model.value_trees = Trees(TreeSettings(**state["trees"])).load(folder, "value")
@@ -217,14 +222,14 @@ class Profiler:
         return model
 
 
-def segment_profile(people: pd.DataFrame, behaviour: pd.DataFrame) -> pd.DataFrame:
-    """What each segment is like: customers, their share, and the median of each behaviour."""
-    grouped = behaviour.assign(segment=people["segment"].to_numpy()).groupby("segment", sort=True)
+def table_file(name: str) -> str:
+    """The file of one of a model's tables."""
+    return f"table-{name}.parquet"
+
+
+def segment_profile(people: pd.DataFrame) -> pd.DataFrame:
+    """What each segment is like: customers, their share, and the median of what it was found in and of DESCRIBED."""
+    grouped = people.groupby("segment", sort=True)
     size = grouped.size().rename("customers")
-    return pd.concat([size, (size / size.sum()).rename("share"), grouped.median()], axis=1).reset_index()
-
-
-def _behaviour(people: pd.DataFrame, at: datetime) -> pd.DataFrame:
-    """The columns BEHAVIOUR of a portrait."""
-    quiet = (pd.Timestamp(at) - people["last_order"]).dt.total_seconds() / 86_400
-    return people.assign(days_since=quiet)[list(BEHAVIOUR)].astype(float)
+    medians = grouped[[*BEHAVIOUR, *DESCRIBED]].median()
+    return pd.concat([size, (size / size.sum()).rename("share"), medians], axis=1).reset_index()

@@ -13,6 +13,9 @@ STAGES = ("new", "active", "at risk", "lost")
 """Stages of a customer's life, in the order in which they come."""
 
 NEVER = "not expected"
+BLOCK = 50_000
+"""Customers that are decided on at a time."""
+
 _DRIVERS = 3
 _NEW_DAYS = 30.0
 _AT_RISK, _LOST = 0.5, 0.1
@@ -35,6 +38,13 @@ def decide(model: Profiler, frame: pd.DataFrame, params: ProfilingParams) -> pd.
 
     Raises FeatureError where a feature the model learned from is missing.
     """
+    # A block at a time: what trees add to each column is many numbers a row, of which three words remain.
+    starts = range(0, max(len(frame), 1), BLOCK)
+    made = pd.concat([_decided(model, frame.iloc[start : start + BLOCK], params) for start in starts])
+    return made.sort_values("user_id", ignore_index=True)
+
+
+def _decided(model: Profiler, frame: pd.DataFrame, params: ProfilingParams) -> pd.DataFrame:
     design = model.design(frame)
     told = model.predict(design)
     frame = frame.reset_index(drop=True)
@@ -58,7 +68,7 @@ def decide(model: Profiler, frame: pd.DataFrame, params: ProfilingParams) -> pd.
         vector=_vector(frame),
         **{f"{name}_reason": reason for name, reason in reasons(model, design).items()},
     )
-    return made.sort_values("user_id", ignore_index=True)[list(DECISION_COLUMNS)]
+    return made[list(DECISION_COLUMNS)]
 
 
 def contact_gain(value: pd.Series | np.ndarray, params: ProfilingParams) -> np.ndarray:

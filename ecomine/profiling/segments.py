@@ -17,18 +17,30 @@ KMEANS, GAUSSIAN = "kmeans", "gaussian"
 _SAMPLE = 5_000
 """Customers that a choice of k is made on; more change stability and silhouette by less than their error."""
 
+_LEARNT = 50_000
+"""Customers that centres are found on; more move them by less than a hundredth of their spread."""
+
 _REPEATS = 5
+_ENOUGH = 0.85
+"""Share of the best product of stability and silhouette that is near enough."""
+
+_SAME = 1.5
+"""Steps at most between the centres of a segment and of the earlier one whose name it keeps."""
+
 _APART = 0.25
-"""Deviations by which a segment must differ from everybody for its name to say so."""
+"""Steps by which a segment must differ from everybody for its name to say so."""
 
 
 class Segmenter:
     """K-means, or a Gaussian mixture, on scaled behaviour.
 
     k: number of segments, or None to choose it among 2 … `most`: by stability (mean adjusted Rand index between
-    clusterings of bootstrap samples; Hubert and Arabie 1985, Ben-Hur et al. 2002) times silhouette (Rousseeuw 1987).
+    clusterings of bootstrap samples; Hubert and Arabie 1985, Ben-Hur et al. 2002) times silhouette (Rousseeuw 1987),
+    the most segments that come near the best product, since more of them tell more.
     words: column → words for much and little of it, from which names are made. Columns are squashed by a signed
-    logarithm, scaled by their spread and cut at 3 spreads; a null counts as the median.
+    logarithm, scaled and cut at 3 steps from the middle; a null counts as the median. steps: column → what counts as
+    one step of it, after the logarithm; the spread of a column that has none. Spreads make much of columns in which
+    customers differ by chance alone.
     """
 
     def __init__(
@@ -38,11 +50,13 @@ class Segmenter:
         words: Mapping[str, Sequence[str]] | None = None,
         most: int = 8,
         seed: int = 42,
+        steps: Mapping[str, float] | None = None,
     ) -> None:
         if method not in (KMEANS, GAUSSIAN):
             raise SettingsError(f"The method of segmentation is {method!r}; expected {KMEANS} or {GAUSSIAN}.")
         self.k, self.method, self.most, self.seed = k, method, most, seed
         self.words = {name: list(pair) for name, pair in (words or {}).items()}
+        self.steps = dict(steps or {})
 
     def fit(self, frame: pd.DataFrame, previous: "Segmenter | None" = None) -> "Segmenter":
         """Finds segments; those nearest to the `previous` run's centroids get its numbers and names.
@@ -60,22 +74,42 @@ class Segmenter:
         spread = np.nan_to_num((high - low) / 2.56)
         deviation = np.nan_to_num(np.nanstd(squashed, axis=0))
         spread = np.where(spread > 1e-9, spread, deviation)
-        self.scale = np.where(spread > 1e-9, spread, 1.0)
+        spread = np.where(spread > 1e-9, spread, 1.0)
+        self.scale = np.array(
+            [self.steps.get(name, float(own)) for name, own in zip(self.columns, spread, strict=True)]
+        )
         values = self._scaled(frame)
         random = np.random.default_rng(self.seed)
         # Sums over several threads come in changing order; one thread keeps the bytes the same.
         with threadpool_limits(1):
-            sample = values[np.sort(random.permutation(len(values))[:_SAMPLE])]
+            order = random.permutation(len(values))
+            sample = values[np.sort(order[:_SAMPLE])]
+            learnt = values[np.sort(order[:_LEARNT])]
             self.choice = self._choose(sample, random) if self.k is None else []
-            best = max(self.choice, key=lambda row: (row["score"], -row["k"]), default=None)
-            number = min(self.k or int(best["k"] if best else 2), len(np.unique(values, axis=0)))
-            centres, shape = self._cluster(values, number, self.seed)
+            enough = _ENOUGH * max((row["score"] for row in self.choice), default=0.0)
+            best = max((row for row in self.choice if row["score"] >= enough), key=lambda row: row["k"], default=None)
+            number = min(self.k or int(best["k"] if best else 2), len(np.unique(learnt, axis=0)))
+            centres, shape = self._cluster(learnt, number, self.seed)
         order = np.lexsort(centres.T[::-1])
         centres, shape = centres[order], shape[order]
         self.labels, kept = _numbers(centres, previous, self)
         self.centres, self.shape = centres, shape
         self.names = self._named(kept)
         return self
+
+    def follow(self, previous: "Segmenter") -> dict[str, str]:
+        """Takes over numbers and names of the `previous` segments that these are like; returns own name → new name.
+
+        Raises FeatureError where the previous columns are others.
+        """
+        own = self.names
+        self.labels, kept = _numbers(self.centres, previous, self)
+        taken = set(kept.values())
+        self.names = [
+            kept.get(number) or (name if name not in taken else f"{name} ({number})")
+            for number, name in zip(self.labels, own, strict=True)
+        ]
+        return dict(zip(own, self.names, strict=True))
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Number of each customer's segment; raises FeatureError where a column is missing."""
@@ -150,7 +184,7 @@ class Segmenter:
     def save(self, folder: Path, name: str = "segments") -> None:
         """One JSON file."""
         state = {
-            "settings": {"k": self.k, "method": self.method, "words": self.words, "most": self.most, "seed": self.seed},
+            "settings": {name: getattr(self, name) for name in ("k", "method", "words", "most", "seed", "steps")},
             "columns": self.columns,
             "labels": list(self.labels),
             "names": self.names,
@@ -194,7 +228,10 @@ def _nearest(values: np.ndarray, centres: np.ndarray, shape: np.ndarray) -> np.n
 
 
 def _numbers(centres: np.ndarray, previous: Segmenter | None, now: Segmenter) -> tuple[list[int], dict[int, str]]:
-    """A number for each centre; matched to the previous run by the least total distance (Hungarian assignment)."""
+    """A number for each centre; matched to the previous run by the least total distance (Hungarian assignment).
+
+    What is more than _SAME steps away from its match is a segment of its own.
+    """
     if previous is None:
         return list(range(len(centres))), {}
     if previous.columns != now.columns:
@@ -205,10 +242,12 @@ def _numbers(centres: np.ndarray, previous: Segmenter | None, now: Segmenter) ->
     from scipy.optimize import linear_sum_assignment
 
     old = (previous.centres * previous.scale + previous.middle - now.middle) / now.scale
-    row, column = linear_sum_assignment(((centres[:, None] - old[None]) ** 2).sum(axis=2))
+    away = ((centres[:, None] - old[None]) ** 2).sum(axis=2)
+    row, column = linear_sum_assignment(away)
     labels = [-1] * len(centres)
     for mine, theirs in zip(row, column, strict=True):
-        labels[mine] = previous.labels[theirs]
+        if away[mine, theirs] <= _SAME**2:
+            labels[mine] = previous.labels[theirs]
     fresh = max(previous.labels) + 1
     for place, label in enumerate(labels):
         if label < 0:

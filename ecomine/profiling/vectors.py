@@ -20,6 +20,9 @@ def vectors(inputs: Inputs, user_ids: pd.Series, length: int, seed: int) -> pd.D
     from sklearn.decomposition import TruncatedSVD
     from threadpoolctl import threadpool_limits
 
+    # The texts of millions of lines stay in DuckDB: only numbers come out.
+    people = pd.DataFrame({"user_id": user_ids.to_numpy(), "user": np.arange(len(user_ids), dtype=np.int32)})
+    inputs.connection.from_df(people).create_view("profiling_people", replace=True)
     rows = (
         inputs.tables["order_lines"]
         .filter(f"event_timestamp <= TIMESTAMP '{inputs.as_of}'")
@@ -27,17 +30,18 @@ def vectors(inputs: Inputs, user_ids: pd.Series, length: int, seed: int) -> pd.D
             "lines",
             f"""WITH items AS (SELECT item_id, row_number() OVER (ORDER BY count(DISTINCT user_id) DESC, item_id) - 1
                     AS item FROM lines GROUP BY item_id QUALIFY item < {_ITEMS})
-            SELECT user_id, CAST(item AS INTEGER) AS item, CAST(SUM({MONEY}) AS DOUBLE) AS money
-            FROM lines JOIN items USING (item_id) GROUP BY ALL ORDER BY user_id, item""",
+            SELECT "user", CAST(item AS INTEGER) AS item, CAST(SUM({MONEY}) AS DOUBLE) AS money
+            FROM lines JOIN items USING (item_id) JOIN profiling_people USING (user_id)
+            GROUP BY ALL ORDER BY "user", item""",
         )
         .df()
     )
+    inputs.connection.execute("DROP VIEW profiling_people")
     names = [f"vector_{place}" for place in range(length)]
-    user = pd.Index(user_ids).get_indexer(rows["user_id"])
     width = int(rows["item"].max()) + 1
     buyers = np.bincount(rows["item"], minlength=width)
     weight = np.log1p(np.maximum(rows["money"], 0)) * np.log(len(user_ids) / buyers[rows["item"]] + 1e-12)
-    matrix = sparse.csr_matrix((weight, (user, rows["item"])), shape=(len(user_ids), width))
+    matrix = sparse.csr_matrix((weight, (rows["user"], rows["item"])), shape=(len(user_ids), width))
     found = np.zeros((len(user_ids), length))
     parts = min(length, width - 1, len(user_ids) - 1)
     if parts >= 1:

@@ -11,7 +11,7 @@ SENSITIVITY = np.array([0.7, 0.85, 1.0, 1.15, 1.3])
 """Price sensitivity of the five kinds of people, as a factor of an item's elasticity."""
 
 SENSITIVITY_SHARE = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
-"""How many people are of each kind; the mean sensitivity is 1."""
+"""How much of the demand is of each kind; the mean sensitivity is 1."""
 
 MOST = 0.97
 """No purchase is more probable than this."""

@@ -1,8 +1,8 @@
 """Who comes: tastes, lives, habits, sensitivity to prices, homes and ties. Drawn once, an entry a person.
 
 Visits follow "buy till you die": while a customer is active, visits are a Poisson process of the customer's own rate,
-gamma distributed over people; the active time is exponential. Source: Fader, Hardie and Lee, Counting your customers
-the easy way (2005).
+gamma distributed over the people of a kind; the active time is exponential. Source: Fader, Hardie and Lee, Counting
+your customers the easy way (2005).
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ecomine.params import SimulationParams
-from ecomine.simulation import demand
+from ecomine.simulation import kinds
 from ecomine.simulation.catalogue import TASTES, Catalogue
 from ecomine.simulation.randomness import stream
 
@@ -19,9 +19,6 @@ FAVOURITES = 30
 
 MEMORY = 32
 """Products that a person remembers and buys again."""
-
-SHAPE = 0.95
-"""Of the gamma distribution of visit rates: small means a few very busy customers."""
 
 MEAN_LIFE_DAYS = 700.0
 CHUNK = 50_000
@@ -39,6 +36,7 @@ class People:
 
     signup_day: np.ndarray
     end_day: np.ndarray
+    kind: np.ndarray
     rate: np.ndarray
     segment: np.ndarray
     taste: np.ndarray
@@ -72,9 +70,9 @@ def people(params: SimulationParams, goods: Catalogue) -> People:
     before = random.random(users) < 0.75
     signup = np.where(before, -1 - random.integers(0, 1000, users), random.exponential(300, users).astype(int))
     life = np.maximum(np.ceil(random.exponential(MEAN_LIFE_DAYS, users)).astype(int), 2)
-    rate = random.gamma(SHAPE, params.visits_per_year / 365.25 / SHAPE, users)
+    own = kinds.habits(stream(params.seed, "kinds"), users)
     # Nobody visits more often than every few hours.
-    rate = np.minimum(rate, 4.0)
+    rate = np.minimum(own.rate * params.visits_per_year / 365.25, 4.0)
     role, group = _fraudsters(random, users, params.fraud_share)
     crook = role != HONEST
     signup = np.where(crook, random.exponential(200, users).astype(int), signup)
@@ -86,8 +84,9 @@ def people(params: SimulationParams, goods: Catalogue) -> People:
     return People(
         signup_day=signup,
         end_day=np.maximum(signup, 0) + life,
+        kind=own.kind,
         rate=rate,
-        segment=random.choice(len(demand.SENSITIVITY), users, p=demand.SENSITIVITY_SHARE),
+        segment=own.segment,
         taste=(taste := random.normal(0, 1, (users, TASTES)).astype(np.float32)),
         favourites=_favourites(random, taste, goods),
         location=random.choice(params.locations, homes, p=_shares(params.locations))[household],
@@ -98,7 +97,7 @@ def people(params: SimulationParams, goods: Catalogue) -> People:
         consent=random.random(users) < 0.8,
         device=random.choice(len(DEVICES), users, p=[0.4, 0.35, 0.07, 0.18]),
         referrer=random.choice(5, users, p=[0.45, 0.25, 0.15, 0.1, 0.05]),
-        basket=np.exp(random.normal(0, 0.55, users)),
+        basket=own.basket,
         role=role,
         group=group,
     )

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecomine.params import SimulationParams
-from ecomine.simulation import ads, demand, people, risk, sessions
+from ecomine.simulation import ads, demand, kinds, people, risk, sessions
 from ecomine.simulation.catalogue import Catalogue
 from ecomine.simulation.day import Morning, Part
 from ecomine.simulation.people import People
@@ -53,6 +53,7 @@ def write_constants(folder: Path, goods: Catalogue, folk: People) -> None:
         "user_id": np.arange(folk.users),
         "signup_day": folk.signup_day,
         "end_day": folk.end_day,
+        "kind": text(folk.kind, kinds.KINDS),
         "visits_per_day": folk.rate,
         "sensitivity": demand.SENSITIVITY[folk.segment],
         "basket": folk.basket,

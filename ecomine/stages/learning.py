@@ -22,6 +22,8 @@ def frames(context: Context, domain: Domain) -> None:
         for line in inputs.without(domain):
             context.say(line)
         rows = domain.label(inputs)
+    for line in rows.notes:
+        context.say(f"{domain.name}: {line}")
     with context.store.replacing(layout.FRAMES.format(domain=domain.name)) as folder:
         folder.mkdir()
         for name, part in (("train", rows.train), ("test", rows.test)):

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from ecomine.domain import Inputs
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.profiling import ProfilingParams, Segmenter, migration
-from ecomine.profiling.model import BEHAVIOUR, _behaviour
+from ecomine.profiling.model import BEHAVIOUR, STEPS
 from ecomine.profiling.portrait import portrait
 
 AS_OF = datetime(2024, 6, 30)
@@ -48,18 +48,18 @@ def planted() -> tuple[pd.DataFrame, np.ndarray]:
     lines, kind = shop()
     with duckdb.connect() as connection:
         inputs = Inputs(connection, {"order_lines": connection.from_df(lines)}, AS_OF, ProfilingParams(), 42, 1)
-        return _behaviour(portrait(inputs, AS_OF), AS_OF), kind
+        return portrait(inputs, AS_OF)[list(BEHAVIOUR)].astype(float), kind
 
 
 @pytest.mark.parametrize("method", ["kmeans", "gaussian"])
 def test_planted_segments_are_found_and_named(planted: tuple[pd.DataFrame, np.ndarray], method: str) -> None:
     behaviour, kind = planted
-    model = Segmenter(None, method, BEHAVIOUR, most=6).fit(behaviour)
+    model = Segmenter(None, method, BEHAVIOUR, most=6, steps=STEPS).fit(behaviour)
     found = model.predict(behaviour)
     assert adjusted_rand_score(kind, found) >= 0.6
     names = model.name(found)
-    dormant = pd.Series(names[kind == 3]).mode()[0]
-    assert "dormant" in dormant
+    assert "discount lovers" in pd.Series(names[kind == 2]).mode()[0]
+    assert "large baskets" in pd.Series(names[kind == 1]).mode()[0]
     assert len(set(model.names)) == len(model.names)
 
 
@@ -101,5 +101,5 @@ def test_errors_say_what_came(planted: tuple[pd.DataFrame, np.ndarray]) -> None:
         Segmenter(method="means")
     with pytest.raises(NotEnoughDataError, match="at least four"):
         Segmenter().fit(behaviour.head(3))
-    with pytest.raises(FeatureError, match="lack money"):
-        Segmenter(2).fit(behaviour).predict(behaviour.drop(columns="money"))
+    with pytest.raises(FeatureError, match="lack gap_days"):
+        Segmenter(2).fit(behaviour).predict(behaviour.drop(columns="gap_days"))

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from ecomine.domain import Inputs
-from ecomine.profiling import ProfilingParams
+from ecomine.profiling import ProfilingParams, Segmenter
 from ecomine.profiling.features import known
+from ecomine.profiling.model import BEHAVIOUR, STEPS
 from ecomine.profiling.portrait import neighbours, portrait
 from ecomine.profiling.visits import BOUGHT, COLUMNS, intent, moments
 from tests.simulation.conftest import make
@@ -40,10 +42,10 @@ def rank_correlation(one: pd.Series, other: pd.Series) -> float:
 def test_told_value_orders_people_like_their_true_one(shop: tuple[Inputs, pd.DataFrame]) -> None:
     inputs, truth = shop
     rows, _ = known(inputs, AS_OF)
-    both = rows.merge(truth, on="user_id")
+    both = rows.merge(truth[truth["role"] == "honest"], on="user_id")
     horizon = inputs.params.horizon_days
     alive = np.clip(np.minimum(both.end_day, DAYS + horizon) - DAYS, 0, None)
-    assert rank_correlation(both.expected_value, both.visits_per_day * both.basket * alive) > 0.75
+    assert rank_correlation(both.expected_value, both.visits_per_day * both.basket * alive) > 0.7
 
 
 def test_price_sensitivity_goes_with_the_true_one(shop: tuple[Inputs, pd.DataFrame]) -> None:
@@ -51,6 +53,16 @@ def test_price_sensitivity_goes_with_the_true_one(shop: tuple[Inputs, pd.DataFra
     both = portrait(inputs, AS_OF).merge(truth, on="user_id")
     frequent = both[both.orders >= 10]
     assert rank_correlation(frequent.price_sensitivity, frequent.sensitivity) > 0.2
+
+
+def test_segments_recover_the_kinds_put_in(shop: tuple[Inputs, pd.DataFrame]) -> None:
+    inputs, truth = shop
+    people = portrait(inputs, AS_OF, whole=False)
+    model = Segmenter(4, words=BEHAVIOUR, steps=STEPS).fit(people[list(BEHAVIOUR)].astype(float))
+    both = people.merge(truth, on="user_id")
+    both = both[(both["role"] == "honest") & (both["orders"] >= 3)]
+    found = model.predict(both[list(BEHAVIOUR)].astype(float))
+    assert adjusted_rand_score(both["kind"], found) >= 0.5
 
 
 def test_a_portrait_is_complete_and_knows_only_the_past(shop: tuple[Inputs, pd.DataFrame]) -> None:
