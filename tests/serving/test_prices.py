@@ -7,6 +7,9 @@ import httpx
 import pandas as pd
 import pytest
 
+from ecomine.serving.receipts import Receipts
+from ecomine.serving.replay import Replayer
+from ecomine.store import Store
 from tests.serving.server import serving
 
 
@@ -107,3 +110,13 @@ def test_the_openapi_page_shows_an_example(client: httpx.Client) -> None:
     assert api["components"]["schemas"]["Prices"]["examples"][0]["items"]
     example = api["components"]["schemas"]["Basket"]["examples"][0]
     assert client.post("/v1/prices", json=example).status_code == 404
+
+
+def test_prices_leave_a_receipt_and_are_told_again_the_same(
+    client: httpx.Client, decisions: pd.DataFrame, priced: Path
+) -> None:
+    items = [{"item_id": item, "price": 2.0} for item in decisions.index[:4]]
+    answer = ask(client, [*items, {"item_id": "nothing"}], context={"caution": 0.5}, skip_unknown=True)
+    receipt = Receipts(Store(priced), days=30).get(answer.headers["x-receipt-id"])
+    assert receipt.answer == answer.json()
+    assert Replayer(Store(priced)).differences(receipt) == []
