@@ -1,0 +1,8 @@
+"""What to stop: which payment is fraud, which is strange, who pays credit back, and what to do about it in money.
+
+The estimators stand on their own: DataFrames of canonical columns in, DataFrames or arrays out.
+"""
+
+from ecomine.risk.detector import FraudDetector
+
+__all__ = ["FraudDetector"]
