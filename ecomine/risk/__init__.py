@@ -3,6 +3,8 @@
 The estimators stand on their own: DataFrames of canonical columns in, DataFrames or arrays out.
 """
 
+from ecomine.risk.decisions import Costs, decide_payments
 from ecomine.risk.detector import FraudDetector
+from ecomine.risk.scorecard import CreditScorecard
 
-__all__ = ["FraudDetector"]
+__all__ = ["Costs", "CreditScorecard", "FraudDetector", "decide_payments"]

@@ -27,7 +27,7 @@ STRANGE = 1.5
 
 @dataclass(frozen=True)
 class Moments:
-    """Payments as columns: time (microseconds), its rank on the clock, amount, and the code of each entity, -1 for none."""
+    """Payments as columns: time (microseconds), its rank on the clock, amount; the code of each entity, -1 for none."""
 
     clock: Clock
     time: np.ndarray
@@ -120,7 +120,7 @@ def use(
 
 
 def pair(moments: Moments, one: str, other: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """How well the two entities of each payment know each other: payments together, days since the first and the last."""
+    """How well two entities of each payment know each other: payments together, days since the first and the last."""
     code = paired(moments.entities[one], moments.entities[other])
     line, asked, rank = moments.line(code), code[rows], moments.rank[rows]
     end, first, here = line.until(asked, rank), line.before(asked, 0), line.before(asked, rank)

@@ -22,8 +22,8 @@ class FraudDetector:
     """Calibrated probability that a payment is fraud, from what was known at its moment.
 
     windows, label_windows: over which behaviour and known labels are counted, such as 10m, 1h, 7d. judged: entities
-    whose known labels are a feature. A frame of payments has `payment_id`, `event_timestamp`, `amount`, any of ENTITIES,
-    and, where known, `is_fraud` with `label_timestamp`.
+    whose known labels are a feature. A frame of payments has `payment_id`, `event_timestamp`, `amount`, any of
+    ENTITIES, and, where known, `is_fraud` with `label_timestamp`.
     """
 
     def __init__(

@@ -46,7 +46,8 @@ def payment_features(
 
     payments: `payment_id`, `event_timestamp`, `amount`, at least one of ENTITIES, and where labels are known `is_fraud`
     with `label_timestamp`: all payments that may have been known. A payment uses the payments until its own moment
-    and the labels that became known by then, never its own. judged: entities whose known labels are told. Raises FeatureError where a column is missing.
+    and the labels that became known by then, never its own. judged: entities whose
+    known labels are told. Raises FeatureError where a column is missing.
     """
     entities = [name for name in ENTITIES if name in payments.columns]
     require(payments.columns, ("payment_id", "event_timestamp", "amount"), "payments")

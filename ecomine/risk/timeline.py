@@ -95,7 +95,7 @@ class Timeline:
 
 
 def greatest(values: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Greatest of values[start:end] for each pair of places; -inf where that is empty (sparse table, level by level)."""
+    """Greatest of values[start:end] for each pair of places; -inf where it is empty (sparse table, level by level)."""
     length = end - start
     result = np.full(len(start), -np.inf)
     level, table = 0, values.astype(float)
