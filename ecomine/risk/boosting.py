@@ -24,7 +24,7 @@ class Boosting:
     """
 
     depth: int = 4
-    rounds: int = 200
+    rounds: int = 150
     learning_rate: float = 0.03
     min_child_weight: float = 5.0
     subsample: float = 0.7
