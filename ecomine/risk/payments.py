@@ -101,8 +101,15 @@ def _features(
             found |= reputation(moments, verdicts, name, rows, label_windows)
             hidden = reputation(moments, verdicts.of_usual(unusual <= STRANGE), name, rows, label_windows)
             found |= {f"usual_{feature}": values for feature, values in hidden.items()}
-        columns |= {f"{short(name)}_{feature}": np.where(there, values, np.nan) for feature, values in found.items()}
+        columns |= {f"{short(name)}_{feature}": _known(there, values) for feature, values in found.items()}
     for one, other in combinations(moments.entities, 2):
         found = pair(moments, one, other, rows)
-        columns |= {f"{short(one)}_{short(other)}_{feature}": values for feature, values in found.items()}
+        columns |= {
+            f"{short(one)}_{short(other)}_{feature}": values.astype(np.float32) for feature, values in found.items()
+        }
     return columns
+
+
+def _known(there: np.ndarray, values: np.ndarray) -> np.ndarray:
+    # In single precision at once: the columns of all entities are held together.
+    return np.where(there, values, np.nan).astype(np.float32)
