@@ -1,0 +1,158 @@
+"""Who hangs together: customers who share devices, cards or addresses, as connected components, day by day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from ecomine.columns import require
+from ecomine.risk.behaviour import DAY
+from ecomine.risk.timeline import NEVER, coded, microseconds
+
+LINKS = ("device_id", "card_id", "address_id")
+"""What people share."""
+
+
+@dataclass(frozen=True)
+class Ties:
+    """Payments in order of time as numbers: time, user, node of each link (-1 for none), when a fraud became known."""
+
+    time: np.ndarray
+    user: np.ndarray
+    nodes: np.ndarray
+    told: np.ndarray
+    sizes: tuple[int, ...]
+    """Of users, then of each link: nodes are numbered one kind after the other."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """Components at a moment. node: numbers of the nodes that are there, sorted; label: component of each; counts of
+    each component: members of each kind (components × kinds), payments, and frauds known by then.
+    """
+
+    node: np.ndarray
+    label: np.ndarray
+    members: np.ndarray
+    payments: np.ndarray
+    frauds: np.ndarray
+
+    def of(self, node: np.ndarray) -> np.ndarray:
+        """The component of each node; -1 where it is not there."""
+        if not len(self.node):
+            return np.full(len(node), -1)
+        place = np.minimum(np.searchsorted(self.node, node), len(self.node) - 1)
+        return np.where((self.node[place] == node) & (node >= 0), self.label[place], -1)
+
+
+def ring_features(
+    payments: pd.DataFrame,
+    asked: np.ndarray | None = None,
+    days: int = 60,
+    most_users: int = 20,
+    links: Sequence[str] = LINKS,
+) -> pd.DataFrame:
+    """Size and known frauds of the component that each payment belongs to, as it stood at the midnight before it.
+
+    payments: `payment_id`, `user_id`, `event_timestamp`, any of `links`, and, where known, `is_fraud` with
+    `label_timestamp`. days: payments that long ago still tie. most_users: a device, card or address of more people
+    ties nobody, it is public. The component is the greatest of those of the payment's user, device, card and address.
+    Columns: ring_users, ring_payments, ring_frauds and one a link, float32, in the order of the payments asked for.
+    """
+    links = [name for name in links if name in payments.columns]
+    require(payments.columns, ("payment_id", "user_id", "event_timestamp"), "payments")
+    order = np.lexsort((payments["payment_id"].to_numpy(), microseconds(payments["event_timestamp"])))
+    flags = np.ones(len(payments), bool) if asked is None else np.asarray(asked, bool)
+    ties = _ties(payments.iloc[order], links)
+    wanted = np.flatnonzero(flags[order])
+    names = ["users", *(f"{name.removesuffix('_id')}s" for name in links), "payments", "frauds"]
+    found = np.zeros((len(wanted), len(names)), np.float32)
+    day = ties.time[wanted] // DAY
+    for midnight in np.unique(day):
+        here = np.flatnonzero(day == midnight)
+        parts = _components(ties, midnight * DAY, days, most_users)
+        rows = wanted[here]
+        label = np.column_stack([parts.of(node) for node in (ties.user[rows], *ties.nodes[:, rows])])
+        size = np.where(label >= 0, np.append(parts.members[:, 0], 0)[label], -1)
+        best = label[np.arange(len(rows)), size.argmax(axis=1)]
+        counts = np.column_stack([parts.members, parts.payments, parts.frauds])
+        found[here] = np.where((best >= 0)[:, None], np.vstack([counts, np.zeros(len(names))])[best], 0.0)
+    place = np.argsort(order[wanted])
+    columns = [f"ring_{name}" for name in names]
+    return pd.DataFrame(found[place], columns=columns, index=payments.index[flags])
+
+
+def rings(
+    payments: pd.DataFrame,
+    moment: pd.Timestamp,
+    days: int = 60,
+    most_users: int = 20,
+    fewest_users: int = 3,
+    links: Sequence[str] = LINKS,
+) -> pd.DataFrame:
+    """Groups of customers that share something, as it was known at a moment; a row a customer, sorted by ring and user.
+
+    Columns: user_id, ring (from 1, most users first, then the one whose first user pays first), users, one a link
+    (how many of it the ring has), payments, frauds. Only rings of `fewest_users` and more are told.
+    """
+    links = [name for name in links if name in payments.columns]
+    require(payments.columns, ("payment_id", "user_id", "event_timestamp"), "payments")
+    time = microseconds(payments["event_timestamp"])
+    ordered = payments.iloc[np.lexsort((payments["payment_id"].to_numpy(), time))]
+    parts = _components(_ties(ordered, links), int(moment.value // 1_000), days, most_users)
+    names = pd.factorize(ordered["user_id"])[1]
+    rank = np.lexsort((np.arange(len(parts.members)), -parts.members[:, 0]))
+    number = np.empty(len(rank), np.int64)
+    number[rank] = np.arange(1, len(rank) + 1)
+    person = parts.node < len(names)
+    label = parts.label[person]
+    table = pd.DataFrame({"user_id": np.asarray(names, object)[parts.node[person]], "ring": number[label]})
+    kinds = ["users", *(f"{name.removesuffix('_id')}s" for name in links)]
+    table[kinds] = parts.members[label]
+    table["payments"], table["frauds"] = parts.payments[label], parts.frauds[label]
+    table = table[table["users"] >= fewest_users]
+    return table.sort_values(["ring", "user_id"], ignore_index=True)
+
+
+def _ties(payments: pd.DataFrame, links: Sequence[str]) -> Ties:
+    user = coded(payments["user_id"])
+    sizes, nodes = [int(user.max(initial=-1)) + 1], []
+    for name in links:
+        code = coded(payments[name])
+        nodes.append(np.where(code >= 0, code + sum(sizes), -1))
+        sizes.append(int(code.max(initial=-1)) + 1)
+    time = microseconds(payments["event_timestamp"])
+    told = np.full(len(time), np.iinfo(np.int64).max)
+    if {"is_fraud", "label_timestamp"} <= set(payments.columns):
+        label = microseconds(payments["label_timestamp"])
+        fraud = payments["is_fraud"].eq(True).to_numpy() & (label != NEVER)
+        told = np.where(fraud, np.maximum(label, time + 1), told)
+    return Ties(time, user, np.array(nodes, np.int64).reshape(len(links), len(time)), told, tuple(sizes))
+
+
+def _components(ties: Ties, moment: int, days: int, most_users: int) -> Components:
+    """Components of the payments within `days` before a moment (microseconds)."""
+    start, end = np.searchsorted(ties.time, [moment - days * DAY, moment], "left")
+    user, nodes = ties.user[start:end], ties.nodes[:, start:end]
+    total = sum(ties.sizes)
+    edges = np.concatenate([(user * total + node)[(node >= 0) & (user >= 0)] for node in nodes] or [user[:0]])
+    edges = np.unique(edges)
+    one, other = edges // max(total, 1), edges % max(total, 1)
+    users_of = np.bincount(other, minlength=total)
+    private = users_of[other] <= most_users
+    one, other = one[private], other[private]
+    node = np.unique(np.concatenate([user[user >= 0], other]))
+    a, b = np.searchsorted(node, one), np.searchsorted(node, other)
+    graph = sparse.coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(len(node), len(node)))
+    count, label = csgraph.connected_components(graph, directed=False) if len(node) else (0, np.empty(0, np.int64))
+    kind = np.searchsorted(np.cumsum(ties.sizes), node, "right")
+    members = np.zeros((count, len(ties.sizes)), np.int64)
+    np.add.at(members, (label, kind), 1)
+    paying = np.searchsorted(node, user[user >= 0])
+    known = ties.told[start:end][user >= 0] <= moment
+    payments = np.bincount(label[paying], minlength=count)
+    frauds = np.bincount(label[paying[known]], minlength=count)
+    return Components(node, label, members, payments, frauds)
