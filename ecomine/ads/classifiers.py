@@ -6,6 +6,7 @@ response and the rest of none.
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -33,15 +34,25 @@ class Classifier(Protocol):
     def load(self, folder: Path, name: str) -> "Classifier": ...
 
 
+@dataclass(frozen=True)
+class TreeSettings:
+    """How trees are grown; `leaf` is XGBoost's least weight of a leaf, p(1 − p) a row."""
+
+    rounds: int = 200
+    depth: int = 5
+    learning_rate: float = 0.08
+    leaf: float = 5.0
+
+
 class TreesClassifier:
     """XGBoost on numbers and flags of levels."""
 
-    def __init__(self, seed: int, threads: int, rounds: int = 200, depth: int = 5, learning_rate: float = 0.08) -> None:
-        self.rounds, self.threads = rounds, threads
+    def __init__(self, seed: int, threads: int, settings: TreeSettings) -> None:
+        self.rounds, self.threads = settings.rounds, threads
         self.options = {
-            "objective": "binary:logistic", "tree_method": "hist", "max_bin": 128, "max_depth": depth,
-            "learning_rate": learning_rate, "min_child_weight": 5.0, "subsample": 0.8, "colsample_bynode": 0.7,
-            "lambda": 3.0, "seed": seed,
+            "objective": "binary:logistic", "tree_method": "hist", "max_bin": 128, "max_depth": settings.depth,
+            "learning_rate": settings.learning_rate, "min_child_weight": settings.leaf, "subsample": 0.8,
+            "colsample_bynode": 0.7, "lambda": 3.0, "seed": seed,
         }  # fmt: skip
 
     def fit(self, frame: pd.DataFrame, label: np.ndarray) -> "TreesClassifier":
@@ -73,8 +84,8 @@ class TreesClassifier:
 class HashedLogistic:
     """Logistic regression by stochastic gradients on hashed columns: any number of levels in a fixed memory.
 
-    Each level, and each of `bins` classes of a number, is one of 2 ** `bits` columns. Source: Weinberger et al., Feature
-    hashing for large scale multitask learning (2009).
+    Each level, and each of `bins` classes of a number, is one of 2 ** `bits` columns. Source: Weinberger et al.,
+    Feature hashing for large scale multitask learning (2009).
     """
 
     def __init__(self, seed: int, bits: int = 18, bins: int = 12, penalty: float = 1e-6, updates: float = 2e6) -> None:
@@ -145,9 +156,7 @@ class HashedLogistic:
 
     def load(self, folder: Path, name: str) -> "HashedLogistic":
         state = json.loads((folder / f"{name}.json").read_text())
-        self.columns, self.edges, self.level, self.bits = (
-            state[key] for key in ("columns", "edges", "level", "bits")
-        )
+        self.columns, self.edges, self.level, self.bits = (state[key] for key in ("columns", "edges", "level", "bits"))
         self.slope = np.zeros(2**self.bits)
         self.slope[state["places"]] = state["slope"]
         return self

@@ -1,5 +1,6 @@
 """ClickModel and ConversionModel: how probable is a click, and a purchase that may come days later."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Self
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from ecomine.ads.classifiers import HASHED, XGBOOST, Classifier, HashedLogistic, TreesClassifier
+from ecomine.ads.classifiers import HASHED, XGBOOST, Classifier, HashedLogistic, TreesClassifier, TreeSettings
 from ecomine.ads.encoding import Design
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.store import write_json
@@ -29,13 +30,17 @@ class ClickModel:
 
     name = "click"
 
-    def __init__(self, base: str = XGBOOST, seed: int = 42, threads: int = 2) -> None:
+    def __init__(
+        self, base: str = XGBOOST, seed: int = 42, threads: int = 2, trees: TreeSettings | None = None
+    ) -> None:
         if base not in (XGBOOST, HASHED):
             raise SettingsError(f"`base` is {base!r}; expected {XGBOOST} or {HASHED}.")
-        self.base, self.seed, self.threads = base, seed, threads
+        self.base, self.seed, self.threads, self.trees = base, seed, threads, trees or TreeSettings()
 
     def _classifier(self) -> Classifier:
-        return TreesClassifier(self.seed, self.threads) if self.base == XGBOOST else HashedLogistic(self.seed)
+        if self.base == XGBOOST:
+            return TreesClassifier(self.seed, self.threads, self.trees)
+        return HashedLogistic(self.seed)
 
     def fit(self, frame: pd.DataFrame, clicked: pd.Series | np.ndarray) -> Self:
         """Learns; raises NotEnoughDataError where there are only clicks, or none."""
@@ -61,7 +66,13 @@ class ClickModel:
         return apart
 
     def _state(self) -> dict[str, object]:
-        return {"base": self.base, "seed": self.seed, "threads": self.threads, "line": list(self.line)}
+        return {
+            "base": self.base,
+            "seed": self.seed,
+            "threads": self.threads,
+            "trees": dataclasses.asdict(self.trees),
+            "line": list(self.line),
+        }
 
     def save(self, folder: Path) -> None:
         """JSON and XGBoost's UBJ."""
@@ -72,7 +83,7 @@ class ClickModel:
     def load(cls, folder: Path) -> Self:
         """The inverse of `save`."""
         state = json.loads((folder / f"{cls.name}.json").read_text())
-        model = cls(state["base"], state["seed"], state["threads"])
+        model = cls(state["base"], state["seed"], state["threads"], TreeSettings(**state["trees"]))
         model.line = tuple(state["line"])
         model.model = model._classifier().load(folder, f"{cls.name}-model")
         model._restore(state)
@@ -103,7 +114,9 @@ class ConversionModel(ClickModel):
         so_far, elapsed = _flags(converted, "conversions"), np.asarray(elapsed_days, float)
         came = so_far > 0
         delay = np.where(came, np.asarray(delay_days, float), 0.0)
-        if not (np.isfinite(delay).all() and np.isfinite(elapsed).all() and (elapsed >= 0).all() and (delay >= 0).all()):
+        if not (
+            np.isfinite(delay).all() and np.isfinite(elapsed).all() and (elapsed >= 0).all() and (delay >= 0).all()
+        ):
             raise FeatureError("A delay of a conversion, or the days a contact is known, is missing or below 0.")
         if (delay > elapsed)[came].any():
             raise FeatureError(
