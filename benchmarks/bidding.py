@@ -86,7 +86,7 @@ def main() -> None:
     """Bid, judge, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="not needed: the shop is simulated")
-    parser.add_argument("--campaigns", type=int, default=200)
+    parser.add_argument("--campaigns", type=int, default=60)
     parser.add_argument("--auctions", type=int, default=960)
     arguments = parser.parse_args()
     rows = []

@@ -50,12 +50,19 @@ def propensities(treated: np.ndarray, propensity: np.ndarray | float | None) -> 
     return values
 
 
-def evidence(frame: pd.DataFrame, treated: np.ndarray, propensity: np.ndarray | float | None = None) -> Evidence:
+def evidence(
+    frame: pd.DataFrame,
+    treated: np.ndarray,
+    propensity: np.ndarray | float | None = None,
+    unit: pd.Series | np.ndarray | None = None,
+) -> Evidence:
     """Tests balance of the columns given the propensities, and overlap.
 
     Where treatment was drawn with probability e, no function of the columns foretells treated − e. Two such functions
     are tried: all columns and their squares (score test, Σ(t − e)z' V⁺ Σ(t − e)z ~ χ², which without propensities is
     Hansen and Bowers 2008, eq. 6), and trees grown on other rows (one-sided normal). The smaller p-value is doubled.
+    `unit` says whose the rows are, where several are drawn together: a person who is held back from all contacts of a
+    campaign; sums by unit then take the place of rows.
     """
     treated = np.asarray(treated, float)
     if not np.isin(treated, (0.0, 1.0)).all():
@@ -68,7 +75,9 @@ def evidence(frame: pd.DataFrame, treated: np.ndarray, propensity: np.ndarray | 
     chance = propensities(treated, propensity)
     design = Design().fit(frame)
     values = design.raw(frame)
-    p_value = min(1.0, 2 * min(_by_columns(design, values, treated, chance), _by_trees(values, treated, chance)))
+    whose = None if unit is None else np.unique(np.asarray(unit), return_inverse=True)[1]
+    found = _by_columns(design, values, treated, chance, whose), _by_trees(values, treated, chance, whose)
+    p_value = min(1.0, 2 * min(found))
     worst, difference = _worst(frame, design, values, treated, chance)
     outside = float(((chance < LEAST_PROPENSITY) | (chance > 1 - LEAST_PROPENSITY)).mean())
     why = []
@@ -87,7 +96,9 @@ def evidence(frame: pd.DataFrame, treated: np.ndarray, propensity: np.ndarray | 
     return Evidence(float(treated.mean()), p_value, worst, difference, outside, not why, "; ".join(why))
 
 
-def _by_columns(design: Design, values: np.ndarray, treated: np.ndarray, chance: np.ndarray) -> float:
+def _by_columns(
+    design: Design, values: np.ndarray, treated: np.ndarray, chance: np.ndarray, whose: np.ndarray | None
+) -> float:
     from scipy import stats
     from threadpoolctl import threadpool_limits
 
@@ -98,25 +109,36 @@ def _by_columns(design: Design, values: np.ndarray, treated: np.ndarray, chance:
     with threadpool_limits(1):
         # Without the average: that the share treated differs a little from the plan says nothing about balance.
         z = z - (inner @ z) / max(inner.sum(), 1e-12)
-        score, variance = (treated - chance) @ z, (z * inner[:, None]).T @ z
+        left = (treated - chance)[:, None] * z
+        if whose is None:
+            variance = (z * inner[:, None]).T @ z
+        else:
+            of_unit = np.zeros((int(whose.max()) + 1, z.shape[1]))
+            np.add.at(of_unit, whose, left)
+            variance = of_unit.T @ of_unit
+        score = left.sum(axis=0)
         value, vector = np.linalg.eigh(variance)
         kept = value > 1e-8 * max(value.max(initial=0.0), 1e-12)
         statistic = float((((vector.T @ score) ** 2)[kept] / value[kept]).sum())
     return float(stats.chi2.sf(statistic, int(kept.sum()))) if kept.any() else 1.0
 
 
-def _by_trees(values: np.ndarray, treated: np.ndarray, chance: np.ndarray) -> float:
+def _by_trees(values: np.ndarray, treated: np.ndarray, chance: np.ndarray, whose: np.ndarray | None) -> float:
     from scipy import special
 
     left = treated - chance
-    part = np.random.default_rng(0).permutation(len(left)) % FOLDS
+    number_of = np.arange(len(left)) if whose is None else whose
+    part = (np.random.default_rng(0).permutation(int(number_of.max()) + 1) % FOLDS)[number_of]
     told = np.empty(len(left))
     for number in range(FOLDS):
         here = part == number
         trees = Boosted(False, depth=3, rounds=20, learning_rate=0.2, leaf=20, seed=number)
         told[here] = trees.fit(values[~here], left[~here]).predict(values[here])
         told[here] -= told[here].mean()
-    spread = float((chance * (1 - chance) * told**2).sum()) ** 0.5
+    if whose is None:
+        spread = float((chance * (1 - chance) * told**2).sum()) ** 0.5
+    else:
+        spread = float((np.bincount(whose, left * told) ** 2).sum()) ** 0.5
     return float(special.ndtr(-float((left * told).sum()) / spread)) if spread > 1e-12 else 1.0
 
 

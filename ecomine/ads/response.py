@@ -15,7 +15,7 @@ from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.store import write_json
 
 FOLDS = 3
-ROUNDS = 8
+ROUNDS = 6
 """Times that delays and probabilities are told from each other in turn."""
 
 DELAY_PENALTY = 1e-3

@@ -70,7 +70,9 @@ class UpliftModel:
         treated: pd.Series | np.ndarray,
         outcome: pd.Series | np.ndarray,
         propensity: pd.Series | np.ndarray | float | None = None,
+        unit: pd.Series | np.ndarray | None = None,
     ) -> "UpliftModel":
+        """Learns; `unit` says whose the rows are, where several were treated or held back together."""
         treated, outcome = np.asarray(treated, float), np.asarray(outcome, float)
         if not len(frame) == len(treated) == len(outcome):
             raise FeatureError(
@@ -79,7 +81,7 @@ class UpliftModel:
         if not np.isfinite(outcome).all():
             raise FeatureError("An outcome is missing; leave out people whose outcome is not known yet.")
         chance = None if propensity is None else np.asarray(propensity, float)
-        self.evidence = randomisation.evidence(frame, treated, chance)
+        self.evidence = randomisation.evidence(frame, treated, chance, unit)
         if not self.evidence.claim:
             raise NotEnoughDataError(f"No uplift can be claimed: {self.evidence.why}.")
         return self._fit(frame, treated, outcome, randomisation.propensities(treated, chance))

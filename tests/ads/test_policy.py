@@ -96,7 +96,7 @@ def running(campaigns: int, **more: object) -> pd.DataFrame:
     return pd.DataFrame({"campaign_id": names, "start_date": pd.Timestamp("2024-05-01"), **more})
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 4), st.floats(0.2, 3))
 def test_rules_are_never_broken(seed: int, campaigns: int, budget: float) -> None:
     candidates, random = made(30, campaigns, seed), np.random.default_rng(seed)

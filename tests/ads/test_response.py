@@ -29,8 +29,8 @@ def contacts(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.random.
 
 @pytest.mark.parametrize("base", [XGBOOST, HASHED])
 def test_clicks_are_told_and_calibrated(base: str, tmp_path: Path) -> None:
-    frame, chance, random = contacts(12_000, 1)
-    model = ClickModel(base, threads=1).fit(frame, random.random(12_000) < chance)
+    frame, chance, random = contacts(8000, 1)
+    model = ClickModel(base, threads=1).fit(frame, random.random(8000) < chance)
     later, true, _ = contacts(6000, 2)
     told = model.predict(later)
     assert np.corrcoef(told, true)[0, 1] > 0.9
@@ -54,7 +54,7 @@ def late(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np
 
 @pytest.mark.parametrize("base", [XGBOOST, HASHED])
 def test_conversions_still_to_come_are_counted(base: str, tmp_path: Path) -> None:
-    frame, converted, delay, elapsed, chance = late(9000, 3)
+    frame, converted, delay, elapsed, chance = late(6000, 3)
     model = ConversionModel(base, threads=1).fit(frame, converted, delay, elapsed)
     told = model.predict(frame)
     naive = converted.mean()
