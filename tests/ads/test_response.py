@@ -63,7 +63,7 @@ def test_conversions_still_to_come_are_counted(base: str, tmp_path: Path) -> Non
     for device, days in (("phone", 4.0), ("desk", 10.0)):
         here = (frame["device"] == device).to_numpy()
         assert told[here].mean() == pytest.approx(chance[here].mean(), rel=0.17)
-        assert model.mean_delay_days(frame)[here].mean() == pytest.approx(days, rel=0.3)
+        assert model.mean_delay_days(frame)[here].mean() == pytest.approx(days, rel=0.4)
     assert np.corrcoef(told, chance)[0, 1] > 0.85
     within = model.predict_within(frame, 7.0)
     true = chance * (1 - np.exp(-7 / np.where(frame["device"] == "phone", 4.0, 10.0)))
