@@ -134,9 +134,9 @@ def main() -> None:
     """Simulate, learn, spend, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="not needed: the shop is simulated")
-    parser.add_argument("--users", type=int, default=12_000)
+    parser.add_argument("--users", type=int, default=6000)
     parser.add_argument("--items", type=int, default=200)
-    parser.add_argument("--days", type=int, default=168)
+    parser.add_argument("--days", type=int, default=126)
     parser.add_argument("--seed", type=int, default=11)
     options = parser.parse_args()
     params = SimulationParams(
