@@ -2,12 +2,13 @@
 
 Protocol: a clean simulated shop (`--users`, `--items`, `--days`, no fraud), its ads shown by chance with known
 propensities to some and held back from others. UpliftModel learns from the contacts of the first two thirds of the
-days, whether the advertised product was bought, from what the shop knew of the customer on the day before; which of
-the learners is taken is told by AUUC on the last quarter of those days. On the later contacts a budget of `BUDGET` of
-what all of them would cost is spent on those with the greatest expected incremental profit a unit of money: uplift ×
-margin of the product, over the price of the place. The response model ranks by the probability of a purchase of who
-saw the ad (ClickModel), times margin. The judge knows the law: incremental profit is the true rise of the probability
-of a sale times its margin, less the price; the oracle ranks by that rise. The uplift model was made on seed 5.
+days, whether the advertised product was bought, from what the shop knew of the customer before the campaign began:
+later purchases betray who was held back from it, and the balance test says so. Which of the learners is taken is told
+by AUUC on the last quarter of those days. On the later contacts a budget of `BUDGET` of what all of them would cost is
+spent on those with the greatest expected incremental profit a unit of money: uplift × margin of the product, over the
+price of the place. The response model ranks by the probability of a purchase of who saw the ad (ClickModel), times
+margin. The judge knows the law: incremental profit is the true rise of the probability of a sale times its margin, less
+the price; the oracle ranks by that rise. The uplift model was made on seed 5.
 """
 
 import argparse
