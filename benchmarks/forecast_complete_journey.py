@@ -148,7 +148,6 @@ def main() -> None:
         Row("weighted pinball loss; best classic", loss, best),
         Row("weighted pinball loss; best classic, clipped", loss, clipped),
         Row("coverage of the 90 % interval", float(inside.mean()), 0.9),
-        Row("coverage of the 90 % interval, series mean", float(inside.reshape(-1, WEEKS).mean(axis=1).mean()), 0.9),
         Row("coverage between q0.05 and q0.95", float(between.mean()), 0.9),
         Row("share at most q0.95", float((truth <= quantiles[-1]).mean()), 0.95),
         Row("share below q0.05", float((truth < quantiles[0]).mean()), 0.05),
