@@ -60,8 +60,8 @@ def run(design: Design, kind: str, params: ForecastParams, horizon: int, seed: i
     if params.method != "direct" and horizon > 1:
         near = trees.sampled(design, from_[-1], horizon, 1, params.rows, seed + 1)
         truth = design.units[near.series, near.target].astype(float)
-        first = rows.distance == 1
-        judge = (design.seen(rows.take(first)), units[first])
+        day_before = Rows(rows.series, rows.target, rows.target - 1)
+        judge = (design.seen(day_before), units)
         stepwise, step_rounds = trees.fit(design.seen(near), truth, kind, params, seed, threads, params.rounds, judge)
         walked = stepwise_of(stepwise, design, rows, horizon, None if params.method == "recursive" else seed)
         steps = _steps(kind, rows, units, middle, walked, horizon, params.method)

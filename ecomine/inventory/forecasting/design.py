@@ -32,6 +32,9 @@ class Seen:
     values: np.ndarray
     names: tuple[str, ...]
 
+    def take(self, part: np.ndarray) -> "Seen":
+        return Seen(self.base[part], self.values[part], self.names)
+
 
 class Design:
     """A panel with its groups summed up; `units` are the panel's with what stock-outs hid filled in."""

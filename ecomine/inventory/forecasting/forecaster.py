@@ -200,6 +200,10 @@ class DemandForecaster:
         design = Design(ahead, units, self.params.horizon, self.params.block, self.groups)
         count, last = len(ahead.keys), self.panel.periods - 1
         middle, dispersion = np.empty((count, horizon)), np.empty((count, horizon))
+        steps = min(self.steps, horizon)
+        walked = None
+        if self.stepwise is not None:
+            walked = trees.step_by_step(self.stepwise, design, np.arange(count), last, steps)
         for begin in range(0, count, self.params.block):
             series = np.arange(begin, min(begin + self.params.block, count))
             rows = Rows(
@@ -209,9 +213,8 @@ class DemandForecaster:
             )
             seen = design.seen(rows)
             told = self.direct.predict(seen).reshape(len(series), horizon)
-            if self.stepwise is not None:
-                steps = min(self.steps, horizon)
-                told[:, :steps] = trees.step_by_step(self.stepwise, design, series, last, steps)
+            if walked is not None:
+                told[:, :steps] = walked[series]
             self._take_over(design, told, rows, series, last)
             middle[series] = told
             dispersion[series] = self.sure.spread.of(seen, told.ravel()).reshape(told.shape)

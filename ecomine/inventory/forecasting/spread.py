@@ -96,9 +96,7 @@ def dependence(kind: str, mean: np.ndarray, variance: np.ndarray, units: np.ndar
         total, spread, truth = (one[:, size - 1] for one in sums)
         there = total > 0
         total, spread, truth = total[there], spread[there], truth[there]
-        ratio = np.square(truth - total) / spread
-        ratio = np.minimum(ratio, np.quantile(ratio, 0.995))
-        lever = np.minimum(total**2 / spread, np.quantile(total**2 / spread, 0.995))
+        ratio, lever = (_trimmed(one / spread) for one in (np.square(truth - total), np.square(total)))
         a, b = _line(lever, ratio)
         within.append(a)
         between.append(b)
@@ -108,6 +106,10 @@ def dependence(kind: str, mean: np.ndarray, variance: np.ndarray, units: np.ndar
         place = law.probability(kind, truth, middle, dispersion, None, seed + int(size))
         corrections.append(law.correct(place, total, bands=3))
     return Totals(sizes, np.array(within), np.array(between), tuple(corrections))
+
+
+def _trimmed(values: np.ndarray) -> np.ndarray:
+    return np.minimum(values, np.quantile(values, 0.995)) if len(values) else values
 
 
 def _line(lever: np.ndarray, ratio: np.ndarray) -> tuple[float, float]:

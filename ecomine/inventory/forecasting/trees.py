@@ -108,7 +108,7 @@ def sampled(design: Design, last: int, horizon: int, distance: int | None, count
     cells = np.flatnonzero(usable)
     repeats = 1 if distance is not None else int(np.clip(count // max(len(cells), 1), 1, min(4, horizon)))
     if len(cells) > count:
-        cells = np.sort(random.choice(cells, count, replace=False))
+        cells = cells[np.sort(random.choice(len(cells), count, replace=False, shuffle=False))]
     cells = np.repeat(cells, repeats)
     series, target = np.divmod(cells, last + 1)
     far = random.integers(1, horizon + 1, len(cells)) if distance is None else np.full(len(cells), distance)
