@@ -49,7 +49,7 @@ def sensitivity_shares() -> np.ndarray:
     Bargain hunters are sensitive, regulars are what is left for them, the others are like everybody.
 
     >>> sensitivity_shares().round(2).tolist()[:2]
-    [[0.13, 0.27, 0.42, 0.13, 0.05], [0.0, 0.0, 0.35, 0.4, 0.25]]
+    [[0.12, 0.24, 0.41, 0.16, 0.07], [0.0, 0.0, 0.35, 0.4, 0.25]]
     """
     weight = SHARE * RATE * BASKET
     shares = np.tile(demand.SENSITIVITY_SHARE, (len(KINDS), 1))

@@ -210,8 +210,8 @@ def test_feast_may_apply_and_push(featured: Path, tmp_path: Path, requests: pd.D
 
 
 def test_errors_say_what_to_do(featured: Path, tmp_path: Path, requests: pd.DataFrame) -> None:
-    with pytest.raises(FeatureError, match="no feature service 'pricing'"):
-        feature_store.point_in_time(featured, requests, "pricing")
+    with pytest.raises(FeatureError, match="no feature service 'dowsing'"):
+        feature_store.point_in_time(featured, requests, "dowsing")
     with pytest.raises(FeatureError, match="lack item_id"):
         feature_store.point_in_time(featured, requests.drop(columns="item_id"), SERVICE)
     with pytest.raises(FeatureError, match="lack item_id"):
