@@ -73,6 +73,10 @@ class Entities:
             self._codes[name] = Codes(encoded.dictionary, numbers.fill_null(-1).to_numpy(), known)
         return self._codes[name]
 
+    def settle(self) -> None:
+        """Turn times into numbers now, so that several threads find them there; columns are each turned once."""
+        _ = self.moments, self.moments_known, self.first, self.last
+
     @cached_property
     def event_timestamp(self) -> str:
         """The time column, found as Feast finds it."""

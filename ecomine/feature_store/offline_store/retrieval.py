@@ -1,6 +1,7 @@
 """The point-in-time join of several feature views as a Feast retrieval job."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from feast.saved_dataset import SavedDatasetStorage
 from ecomine.errors import FeatureError
 from ecomine.feature_store.offline_store.entities import Entities
 from ecomine.feature_store.offline_store.join import Answers, answer
-from ecomine.feature_store.offline_store.source import session, write
+from ecomine.feature_store.offline_store.source import beside, local_parquet, session, write
 
 BATCH = 200_000
 """Rows that are written at once."""
+
+SIDE_BY_SIDE = 2_000_000
+"""Entity rows up to which two views are joined at a time; with more, memory counts for more than time."""
 
 
 class AsofRetrievalJob(RetrievalJob):
@@ -115,10 +119,26 @@ class AsofRetrievalJob(RetrievalJob):
         return False
 
     def _answers(self) -> Iterator[Answers]:
-        asked = (self.entities, self._refs, self._full_names, self._known_only)
+        entities = self.entities
+        asked = (entities, self._refs, self._full_names, self._known_only)
         with session(self._config) as connection:
-            for view in self._views:
-                yield answer(connection, self._config, view, *asked)
+
+            def one(view: FeatureView) -> Answers:
+                with beside(connection) as own:
+                    return answer(own, self._config, view, *asked)
+
+            if self._few(entities):
+                entities.settle()
+                with ThreadPoolExecutor(2) as pool:
+                    yield from pool.map(one, self._views)
+            else:
+                yield from map(one, self._views)
+
+    def _few(self, entities: Entities) -> bool:
+        """Whether views may be joined side by side: few rows, and sources that DuckDB reads itself."""
+        sources = [view.batch_source for view in self._views]
+        ours = all(source is not None and local_parquet(self._config, source) for source in sources)
+        return ours and len(sources) > 1 and entities.rows <= SIDE_BY_SIDE
 
     def _whole(self, columns: dict[str, pa.Array], before: dict[str, pa.Array]) -> dict[str, pa.Array]:
         twice = [name for name in columns if name in before or name in self.entities.columns]

@@ -31,15 +31,28 @@ def session(config: RepoConfig) -> Iterator[duckdb.DuckDBPyConnection]:
         Path(spill).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="spill-", dir=spill) as folder, duckdb.connect(":memory:") as connection:
         connection.execute(f"SET temp_directory = {text(folder)}")
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")
-        # Sizes of registered tables are not known to the planner: it would walk whole tables for every row.
-        connection.execute("SET asof_loop_join_threshold = 0")
+        _settle(connection)
         if settings.memory_limit is not None:
             connection.execute(f"SET memory_limit = {text(settings.memory_limit)}")
         if settings.threads is not None:
             connection.execute(f"SET threads = {int(settings.threads)}")
         yield connection
+
+
+@contextmanager
+def beside(connection: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A further connection to the DuckDB of a session, for a thread: the same memory, tables of its own."""
+    with connection.cursor() as other:
+        _settle(other)
+        yield other
+
+
+def _settle(connection: duckdb.DuckDBPyConnection) -> None:
+    """What holds for one connection alone."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    # Sizes of registered tables are not known to the planner: it would walk whole tables for every row.
+    connection.execute("SET asof_loop_join_threshold = 0")
 
 
 def relation(connection: duckdb.DuckDBPyConnection, config: RepoConfig, source: DataSource) -> str:
