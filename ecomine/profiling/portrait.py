@@ -19,7 +19,10 @@ _RECENT_DAYS = 90
 _SHRINK = 20.0
 """Lines by which a customer's price paid is shrunk towards everybody's."""
 
-TABLE = "profiling_lines"
+TABLE, BLOCK, PRICES = "profiling_lines", "profiling_block", "profiling_prices"
+PEOPLE = 200_000
+"""Customers in a block: what is usual of somebody, such as the hour, is held for a whole block at a time."""
+
 MONEY = "CAST(quantity * unit_price AS DECIMAL(18, 4))"
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -61,38 +64,18 @@ def portrait(inputs: Inputs, at: datetime, *, whole: bool = True) -> pd.DataFram
 
     Not `whole`, it lacks brands and visits, and is made sooner.
     """
-    table = TABLE
+    table, connection = TABLE, inputs.connection
     materialised(inputs, at)
-    connection = inputs.connection
-    frame = connection.sql(
-        f"""WITH known AS (
-            SELECT *, ln(unit_price / avg_price) AS relative FROM {table} JOIN (
-                SELECT item_id, exp(CAST(SUM(CAST(ln(unit_price) AS DECIMAL(18, 9))) AS DOUBLE) / count(*)) AS avg_price
-                FROM {table} WHERE unit_price > 0 GROUP BY item_id) USING (item_id) WHERE unit_price > 0),
-        paid AS (SELECT user_id, CAST(SUM(CAST(relative AS DECIMAL(18, 9))) AS DOUBLE) / (count(*) + {_SHRINK}) AS paid
-                 FROM known GROUP BY user_id),
-        orders AS (SELECT user_id, order_id, min(event_timestamp) AS begun, count(*) AS lines,
-                          CAST(SUM({MONEY}) AS DOUBLE) AS money FROM {table} GROUP BY ALL),
-        rhythm AS (SELECT user_id, count(*) AS orders, avg(lines) AS basket_lines,
-                          CAST(SUM(CAST(money AS DECIMAL(18, 4))) AS DOUBLE) / count(*) AS basket_value,
-                          CAST(SUM(CAST(money AS DECIMAL(18, 4))) AS DOUBLE) AS money,
-                          max(begun) AS last_order, min(begun) AS first_order,
-                          count(DISTINCT CAST(begun AS DATE)) AS days,
-                          mode(hour(begun) ORDER BY hour(begun)) AS hour,
-                          mode(isodow(begun) ORDER BY isodow(begun)) AS weekday
-                   FROM orders GROUP BY user_id),
-        habits AS (SELECT user_id, count(DISTINCT item_id) / count(*) AS variety,
-                          coalesce(CAST(SUM(CAST(discount AS DECIMAL(18, 4))) AS DOUBLE), 0) AS off,
-                          coalesce(CAST(SUM(CAST(quantity * list_price AS DECIMAL(18, 4))) AS DOUBLE), 0) AS listed,
-                          count(*) FILTER (discount > 0 OR list_price > unit_price) / count(*) AS discounted_share,
-                          count(coupon_id) / count(*) AS coupon_share,
-                          coalesce(mode(CAST(location_id AS VARCHAR) ORDER BY location_id), '{UNKNOWN}') AS location
-                   FROM {table} GROUP BY user_id)
-        SELECT rhythm.*, variety, discounted_share,
-               CASE WHEN listed > 0 THEN greatest(least(off / listed, 1), 0) ELSE 0 END AS discount_share,
-               coupon_share, location, -coalesce(paid, 0) AS price_sensitivity
-        FROM rhythm JOIN habits USING (user_id) LEFT JOIN paid USING (user_id) ORDER BY user_id"""
-    ).df()
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {PRICES} AS
+        SELECT item_id, exp(CAST(SUM(CAST(ln(unit_price) AS DECIMAL(18, 9))) AS DOUBLE) / count(*)) AS avg_price
+        FROM {table} WHERE unit_price > 0 GROUP BY item_id"""
+    )
+    people = int(connection.sql(f"SELECT count(DISTINCT user_id) FROM {table}").fetchall()[0][0])
+    blocks = max(-(-people // PEOPLE), 1)
+    frame = pd.concat([_buying(connection, number, blocks) for number in range(blocks)], ignore_index=True)
+    if blocks > 1:
+        frame = frame.sort_values("user_id", ignore_index=True)
     for name in ("category", "brand") if whole else ("category",):
         frame = frame.merge(interests(connection, table, name), on="user_id", how="left")
         frame[name] = frame[name].fillna(UNKNOWN)
@@ -107,6 +90,41 @@ def portrait(inputs: Inputs, at: datetime, *, whole: bool = True) -> pd.DataFram
     frame["gap_days"] = (gap * (frame.days - 1) + usual) / frame.days
     frame["weekday"] = np.array(DAYS, object)[frame.weekday.to_numpy(int) - 1]
     return frame
+
+
+def _buying(connection: duckdb.DuckDBPyConnection, number: int, blocks: int) -> pd.DataFrame:
+    """When, how much at a time and at what price the customers of one block bought, sorted by user_id."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {BLOCK} AS SELECT * FROM {TABLE} WHERE hash(user_id) % {blocks} = {number}"
+    )
+    return connection.sql(
+        f"""WITH known AS (
+            SELECT *, ln(unit_price / avg_price) AS relative FROM {BLOCK} JOIN {PRICES} USING (item_id)
+            WHERE unit_price > 0),
+        paid AS (SELECT user_id, CAST(SUM(CAST(relative AS DECIMAL(18, 9))) AS DOUBLE) / (count(*) + {_SHRINK}) AS paid
+                 FROM known GROUP BY user_id),
+        orders AS (SELECT user_id, order_id, min(event_timestamp) AS begun, count(*) AS lines,
+                          CAST(SUM({MONEY}) AS DOUBLE) AS money FROM {BLOCK} GROUP BY ALL),
+        rhythm AS (SELECT user_id, count(*) AS orders, avg(lines) AS basket_lines,
+                          CAST(SUM(CAST(money AS DECIMAL(18, 4))) AS DOUBLE) / count(*) AS basket_value,
+                          CAST(SUM(CAST(money AS DECIMAL(18, 4))) AS DOUBLE) AS money,
+                          max(begun) AS last_order, min(begun) AS first_order,
+                          count(DISTINCT CAST(begun AS DATE)) AS days,
+                          mode(hour(begun) ORDER BY hour(begun)) AS hour,
+                          mode(isodow(begun) ORDER BY isodow(begun)) AS weekday
+                   FROM orders GROUP BY user_id),
+        habits AS (SELECT user_id, count(DISTINCT item_id) / count(*) AS variety,
+                          coalesce(CAST(SUM(CAST(discount AS DECIMAL(18, 4))) AS DOUBLE), 0) AS off,
+                          coalesce(CAST(SUM(CAST(quantity * list_price AS DECIMAL(18, 4))) AS DOUBLE), 0) AS listed,
+                          count(*) FILTER (discount > 0 OR list_price > unit_price) / count(*) AS discounted_share,
+                          count(coupon_id) / count(*) AS coupon_share,
+                          coalesce(mode(CAST(location_id AS VARCHAR) ORDER BY location_id), '{UNKNOWN}') AS location
+                   FROM {BLOCK} GROUP BY user_id)
+        SELECT rhythm.*, variety, discounted_share,
+               CASE WHEN listed > 0 THEN greatest(least(off / listed, 1), 0) ELSE 0 END AS discount_share,
+               coupon_share, location, -coalesce(paid, 0) AS price_sensitivity
+        FROM rhythm JOIN habits USING (user_id) LEFT JOIN paid USING (user_id) ORDER BY user_id"""
+    ).df()
 
 
 def interests(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> pd.DataFrame:

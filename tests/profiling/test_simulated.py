@@ -105,3 +105,12 @@ def test_intent_tells_sessions_that_buy(shop: tuple[Inputs, pd.DataFrame]) -> No
     assert area > 0.6
     latest = moments(inputs.tables["events"], AS_OF, newest=True)
     assert latest["user_id"].is_unique
+
+
+def test_a_portrait_made_in_blocks_of_customers_is_the_same(
+    shop: tuple[Inputs, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, _ = shop
+    whole = portrait(inputs, AS_OF)
+    monkeypatch.setattr("ecomine.profiling.portrait.PEOPLE", 50)
+    pd.testing.assert_frame_equal(portrait(inputs, AS_OF), whole, check_exact=True)
