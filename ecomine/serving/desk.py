@@ -1,6 +1,7 @@
 """The desk of a domain: questions by name, each answered by one version, with a receipt."""
 
 import logging
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ class Desk:
         receipt = Receipt(answers.domain.name, answers.bundle.digest, question, arguments, told, reads)
         try:
             response.headers[HEADER] = self.receipts.add(receipt)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:  # a full disk must not keep the shop from its decisions
             log.error("the receipt of an answer cannot be kept: %s", error)
         return _of(kind, said)
 

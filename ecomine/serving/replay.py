@@ -77,9 +77,8 @@ class Recorded:
 
 def _differing(then: Any, now: Any, place: str) -> Iterator[str]:
     if isinstance(then, dict) and isinstance(now, dict):
-        for key in sorted(then.keys() | now.keys() - set(NAMES)):
-            if key not in NAMES:
-                yield from _differing(then.get(key), now.get(key), f"{place}.{key}" if place else key)
+        for key in sorted((then.keys() | now.keys()) - set(NAMES)):
+            yield from _differing(then.get(key), now.get(key), f"{place}.{key}" if place else key)
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for number, (one, other) in enumerate(zip(then, now, strict=True)):
             yield from _differing(one, other, f"{place}[{number}]")

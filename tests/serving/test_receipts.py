@@ -141,3 +141,22 @@ def test_a_shop_may_keep_none(workspace: Path) -> None:
         assert answer.status_code == 200 and HEADER not in answer.headers
     finally:
         params.write_text(text)
+
+
+def test_where_a_receipt_cannot_be_kept_the_answer_comes_without_one(
+    workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept_there = workspace / "data/receipts"
+    hidden = kept_there.with_name("kept")
+    kept_there.rename(hidden)
+    kept_there.mkdir()
+    (kept_there / "receipts.db").write_bytes(b"no database, and long enough to be seen as none" * 100)
+    try:
+        with serving(workspace) as client, caplog.at_level("ERROR", "ecomine.serving"):
+            answer = client.get("/v1/recommendations/u0001")
+        assert answer.status_code == 200 and answer.json()["items"]
+        assert HEADER not in answer.headers
+        assert "receipt of an answer cannot be kept" in caplog.text
+    finally:
+        shutil.rmtree(kept_there)
+        hidden.rename(kept_there)
