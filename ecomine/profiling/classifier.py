@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -25,14 +25,18 @@ class TabularClassifier:
     share: of the trees in the blend of log odds; averages: whether levels also get their average label; as_levels:
     numeric columns that hold levels; monotone: column → 1 or -1; knots: of the broken
     lines of the regression, 1 for straight ones. The calibration is learned from predictions for rows
-    that the predicting model had not seen.
+    that the predicting model had not seen. What is not given is as the class has it.
     """
+
+    usual_trees: ClassVar[TreeSettings] = TreeSettings()
+    usual_share: ClassVar[float] = 1.0
+    usual_averages: ClassVar[bool] = False
 
     def __init__(
         self,
         trees: TreeSettings | None = None,
-        share: float = 1.0,
-        averages: bool = False,
+        share: float | None = None,
+        averages: bool | None = None,
         as_levels: Sequence[str] = (),
         monotone: Mapping[str, int] | None = None,
         seed: int = 42,
@@ -40,8 +44,9 @@ class TabularClassifier:
         knots: int = 6,
     ) -> None:
         self.knots = knots
-        self.settings = trees or TreeSettings()
-        self.share, self.averages, self.as_levels = share, averages, tuple(as_levels)
+        self.settings, self.as_levels = trees or self.usual_trees, tuple(as_levels)
+        self.share = self.usual_share if share is None else share
+        self.averages = self.usual_averages if averages is None else averages
         self.monotone, self.seed, self.threads = dict(monotone or {}), seed, threads
 
     def derive(self, frame: pd.DataFrame) -> pd.DataFrame:

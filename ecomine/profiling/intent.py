@@ -1,6 +1,7 @@
 """Will this session end in a purchase?"""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,6 @@ import pandas as pd
 from ecomine.profiling.classifier import TabularClassifier
 from ecomine.profiling.encoding import numbers
 from ecomine.profiling.trees import TreeSettings
-
-CAREFUL = TreeSettings(
-    depth=5, rounds=350, learning_rate=0.02, min_child_weight=10, subsample=0.6, colsample=0.3, seeds=3
-)
 
 
 class PurchaseIntent(TabularClassifier):
@@ -22,20 +19,19 @@ class PurchaseIntent(TabularClassifier):
     with the pages tells more than each alone, such as the value of the pages seen and the rate of leaving there.
     """
 
+    usual_trees: ClassVar[TreeSettings] = TreeSettings(
+        depth=5, rounds=350, learning_rate=0.02, min_child_weight=10, subsample=0.6, colsample=0.3, seeds=3
+    )
+    usual_averages: ClassVar[bool] = True
+
     def __init__(
         self,
         pages: Mapping[str, str] | None = None,
         signals: Sequence[str] = (),
         trees: TreeSettings | None = None,
-        share: float = 1.0,
-        averages: bool = True,
-        as_levels: Sequence[str] = (),
-        monotone: Mapping[str, int] | None = None,
-        seed: int = 42,
-        threads: int = 2,
-        knots: int = 6,
+        **settings: Any,
     ) -> None:
-        super().__init__(trees or CAREFUL, share, averages, as_levels, monotone, seed, threads, knots)
+        super().__init__(trees, **settings)
         self.pages, self.signals = dict(pages or {}), tuple(signals)
 
     def derive(self, frame: pd.DataFrame) -> pd.DataFrame:
