@@ -298,6 +298,13 @@ def _deploy(options: argparse.Namespace) -> None:
         return
     with workspace_lock(context.store):
         run("deploy", options.domain, context, force=options.force)
+    _release(options)
+
+
+def _release(options: argparse.Namespace) -> None:
+    from flows.releases import told
+
+    told(options.workspace, options.domain, _say)
 
 
 def _try(options: argparse.Namespace, context: "Context") -> None:
@@ -321,6 +328,7 @@ def _challenger(options: argparse.Namespace) -> None:
         print("\n".join(found.lines()))
     elif options.action == "promote":
         print(f"{domain.name}: {deployment.promote_challenger(context, domain, found.evidence)[:12]} is deployed")
+        _release(options)
     else:
         digest = deployment.withdraw(context, domain, "by hand", found.evidence)
         print(f"{domain.name}: {digest[:12]} is no longer tried")
@@ -335,6 +343,7 @@ def _rollback(options: argparse.Namespace) -> None:
     with workspace_lock(context.store):
         digest = deployment.rollback(context, _domain(options.domain), options.to)
     print(f"{options.domain}: back to {digest[:12]}")
+    _release(options)
 
 
 def _history(options: argparse.Namespace) -> None:
