@@ -1,6 +1,5 @@
 """Who a customer is."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import pandas as pd
@@ -11,11 +10,12 @@ from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Answers
 from ecomine.serving.desk import Desk, Question
 from ecomine.serving.errors import PROBLEMS, Problem
+from ecomine.serving.moment import Moment
 
 EXAMPLE: dict[str, Any] = {
     "user_id": "1",
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "stage": "active",
     "segment": "frequent, big spenders",
     "recency_days": 3.2,
@@ -55,7 +55,7 @@ class Profile(BaseModel):
 
     user_id: str
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     stage: str = Field(description="new, active, at risk or lost")
     segment: str = Field(description="kind of customer, by what sets it apart")
     recency_days: float

@@ -1,6 +1,5 @@
 """What to show to a customer."""
 
-from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Answers
 from ecomine.serving.desk import Desk, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError
+from ecomine.serving.moment import Moment
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
 Length = Annotated[int, Field(ge=1, le=1000, description="products wanted, at most as many as the model decides on")]
@@ -22,7 +22,7 @@ EXAMPLE: dict[str, Any] = {
     "user_id": "1",
     "known": True,
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "items": [
         {
             "rank": 1,
@@ -59,7 +59,7 @@ class Recommendation(BaseModel):
     user_id: str
     known: bool = Field(description="whether the customer has a history; others are shown what is popular")
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     items: list[Item]
 
 
@@ -72,7 +72,10 @@ Products = Annotated[list[UserId], Field(min_length=1, max_length=200, descripti
 class Beside(BaseModel):
     """Products to start from, where the customer may be unknown."""
 
-    model_config = {"json_schema_extra": {"examples": [{"item_ids": ["1082185", "951590"], "k": 10}]}}
+    model_config = {
+        "extra": "forbid",
+        "json_schema_extra": {"examples": [{"item_ids": ["1082185", "951590"], "k": 10}]},
+    }
 
     item_ids: Products
     k: Length = 20
@@ -82,7 +85,7 @@ class Shown(BaseModel):
     """Products to show beside others, best first; none where nothing is known to go with them."""
 
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     unknown: list[str] = Field(description="products asked about that the model has never met")
     items: list[Item]
 
@@ -90,7 +93,7 @@ class Shown(BaseModel):
 class Batch(BaseModel):
     """Several customers at once."""
 
-    model_config = {"json_schema_extra": {"examples": [{"user_ids": ["1", "2"], "k": 10}]}}
+    model_config = {"extra": "forbid", "json_schema_extra": {"examples": [{"user_ids": ["1", "2"], "k": 10}]}}
 
     user_ids: list[UserId] = Field(min_length=1, max_length=1000, description="the customers; each once")
     k: Length = 20
