@@ -1,4 +1,4 @@
-"""Every address, asked what its own OpenAPI description allows and what it forbids: never a 5xx, always what it promises.
+"""Every address, asked what its OpenAPI description allows and what it forbids: never a 5xx, ever what it promises.
 
 Ids that the shop knows stand in for made-up ones half of the time, or only errors would be looked at.
 """
@@ -103,7 +103,7 @@ def test_every_address_keeps_what_its_description_promises(
     for operation in operations(schema):
         takes = bool(operation.body or operation.path_parameters or operation.query)
         if takes or mode is GenerationMode.POSITIVE:
-            asked[operation.label] = fuzz(operation, mode, known, key, 30 if takes else 1)
+            asked[operation.label] = fuzz(operation, mode, known, key, 20 if takes else 1)
     if mode is GenerationMode.POSITIVE:
         silent = {label for label, statuses in asked.items() if 200 not in statuses and "receipt" not in label}
         assert not silent, f"nothing but errors: {asked}"
@@ -163,7 +163,7 @@ HOSTILE = {
     "no number": b'{"items": [{"item_id": "i0001", "price": NaN}], "user_ids": ["a"], "k": NaN}',
     "beyond doubles": b'{"items": [{"item_id": "i0001", "unit_cost": 1e999}], "user_ids": ["a"], "k": 1e999}',
     "nearly nothing": b'{"items": [{"item_id": "i0001", "price": 1e-320}], "user_ids": ["a"], "k": 1e-320}',
-    "a word that is not asked for": b'{"user_ids": ["a"], "item_ids": ["a"], "items": [{"item_id": "a"}], "situatoin": 1}',
+    "a word that is not asked for": b'{"user_ids": ["a"], "item_ids": ["a"], "items": [{"item_id": "a"}], "kk": 1}',
 }  # fmt: skip
 
 
@@ -179,9 +179,7 @@ def test_a_hostile_body_is_refused_in_the_form_of_every_error(
         assert set(answer.json()) == {"error", "hint"} and all(answer.json().values())
 
 
-@pytest.mark.parametrize(
-    "name", ["%00", "%ED%A0%80", "%ff", "a%2F..%2F..%2Fb", "%F0%9F%9B%92", "'; DROP TABLE", "%25s{0}"]
-)
+@pytest.mark.parametrize("name", ["%00", "%ED%A0%80", "%ff", "a%2F..%2F..%2Fb", "%F0%9F%9B%92", "';--", "%25s{0}"])
 def test_a_strange_name_is_a_name(client: httpx.Client, key: str, name: str) -> None:
     for address, status in (("recommendations", 200), ("profiles", 404), ("receipts", 422)):
         answer = client.get(f"/v1/{address}/{name}", headers={KEY: key})
