@@ -1,6 +1,7 @@
 """What to show to a customer."""
 
 from functools import partial
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -171,15 +172,17 @@ def recommend(
             f"Ask for at most {longest}, or raise recommendation.list_length in params.yaml and run again.",
         )
     frame = answers.requests(pd.DataFrame({"user_id": user_ids}))
-    known = set(frame.loc[frame["personal_orders"] > 0, "user_id"])
-    bought = frame["personal_orders"] > 0
-    rows = {"for_you": frame, "buy_again": frame[bought], "discover": frame[~bought]}[situation]
-    decisions = answers.decide(rows.reset_index(drop=True))
-    decisions = decisions[decisions["rank"] <= k].sort_values(["user_id", "rank"], ignore_index=True)
-    columns = ["user_id", "rank", "item_id", "score", "propensity", "reason"]
+    bought = frame["personal_orders"].to_numpy() > 0
+    known = set(frame["user_id"].to_numpy()[bought])
+    if situation != "for_you":
+        frame = frame[bought if situation == "buy_again" else ~bought].reset_index(drop=True)
+    decisions = answers.decide(frame)
     lists: dict[str, list[dict[str, Any]]] = {}
-    for row in _described(decisions[columns], catalogue):
-        lists.setdefault(row.pop("user_id"), []).append(row)
+    shown = decisions[decisions["rank"].to_numpy() <= k]
+    for user_id, row in zip(shown["user_id"].tolist(), _described(shown, catalogue), strict=True):
+        lists.setdefault(user_id, []).append(row)
+    for rows in lists.values():
+        rows.sort(key=itemgetter("rank"))
     results = [
         Recommendation(
             user_id=user_id,
@@ -193,10 +196,15 @@ def recommend(
     return Recommendations(results=results)
 
 
+SHOWN = ("rank", "item_id", "score", "propensity", "reason")
+
+
 def _described(shown: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
     """Rows to show, with title and category, nulls as None."""
-    named = pd.concat([shown, catalogue.look_up(shown["item_id"]).reset_index(drop=True)], axis=1).astype(object)
-    return named.where(named.notna(), None).to_dict("records")
+    columns = [shown[name].tolist() for name in SHOWN]
+    names = (*SHOWN, *catalogue.columns)
+    columns += catalogue.look_up(shown["item_id"].to_numpy())
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 QUESTIONS: dict[str, Question] = {
