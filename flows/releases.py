@@ -20,9 +20,10 @@ RECORDED = ("params.yaml", "dvc.yaml", "dvc.lock")
 
 
 def release(workspace: Path, domain: str) -> str | None:
-    """Have the registry say what the pointer says; the name of the version, None where the workspace is no git checkout of its own.
+    """Have the registry say what the pointer says, and return the name of the version.
 
-    What is registered already stays as it is. Raises EcomineError where git or GTO refuse.
+    None where the workspace is no git checkout of its own. What is registered already stays as it is. Raises
+    EcomineError where git or GTO refuse.
     """
     from gto import api
     from gto.exceptions import GTOException

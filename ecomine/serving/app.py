@@ -4,7 +4,6 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from ecomine.serving.keys import OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
 from ecomine.serving.measures import Measures
+from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
 from ecomine.serving.routes.receipts import router as receipt_routes
@@ -55,8 +55,8 @@ class Deployed(BaseModel):
 
     domain: str
     model: str = Field(description="digest of the version")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
-    deployed_at: datetime | None = Field(description="when it was put in its place, or gone back to")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
+    deployed_at: Moment | None = Field(description="when it was put in its place, or gone back to")
     features: list[str] = Field(description="what the model is told about a row")
     metrics: dict[str, float] = Field(description="of the model on its test period")
     checks: list[Check] = Field(description="the gate it passed, counted in money")
@@ -121,14 +121,15 @@ def create_app(workspace: Path) -> FastAPI:
     errors.install(app)
     keys, receipts = Keys(context.store), Receipts(context.store, serving.receipt_days)
 
-    def guarded(scope: str) -> list[Any]:
-        return [Depends(guard(keys, scope))] if serving.keys else []
+    def guarded(scope: str) -> dict[str, Any]:
+        """What a route of this scope is declared with."""
+        return {"dependencies": [Depends(guard(keys, scope))], "responses": errors.REFUSALS} if serving.keys else {}
 
     for name, lineup in lineups.items():
         desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name])
         desks.append(desk)
-        app.include_router(ROUTES[name](desk), dependencies=guarded(name))
-    app.include_router(receipt_routes(context.store, receipts), dependencies=guarded(RECEIPTS))
+        app.include_router(ROUTES[name](desk), **guarded(name))
+    app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:
@@ -149,12 +150,12 @@ def create_app(workspace: Path) -> FastAPI:
         tags=["operation"],
         summary="Requests, seconds and versions, for Prometheus",
         response_class=PlainTextResponse,
-        dependencies=guarded(OPERATION),
+        **guarded(OPERATION),
     )
     def metrics() -> PlainTextResponse:
         return PlainTextResponse(measures.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/v1/models", tags=["operation"], summary="What is deployed", dependencies=guarded(OPERATION))
+    @app.get("/v1/models", tags=["operation"], summary="What is deployed", **guarded(OPERATION))
     def models() -> Models:
         answering = {name: one.get().bundle for name, one in lineups.items() if one.deployed.answers}
         return Models(models=[_deployed(context, bundle) for bundle in answering.values()])

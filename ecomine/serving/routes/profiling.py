@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, Problem
+from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
 from ecomine.serving.seat import Answers
 
@@ -18,7 +19,7 @@ UNKNOWN = "This customer is not known: nobody of this id has bought anything yet
 EXAMPLE: dict[str, Any] = {
     "user_id": "1",
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "stage": "active",
     "segment": "frequent, big spenders",
     "recency_days": 3.2,
@@ -58,7 +59,7 @@ class Profile(BaseModel):
 
     user_id: str
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     stage: str = Field(description="new, active, at risk or lost")
     segment: str = Field(description="kind of customer, by what sets it apart")
     recency_days: float
