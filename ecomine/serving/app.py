@@ -21,12 +21,14 @@ from ecomine.serving.access import Access
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.champion import Champion
 from ecomine.serving.desk import Desk
-from ecomine.serving.keys import OPERATION, RECEIPTS, Keys, guard
+from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.measures import Measures
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.routes import QUESTIONS, ROUTES
+from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
+from ecomine.serving.stream import Stream
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
@@ -73,6 +75,7 @@ class Readiness(BaseModel):
 
     ready: bool
     domains: dict[str, str] = Field(description="domain → digest of the version that answers, or why none does")
+    events: str = Field(description="whether events are written, and how far they are taken on")
 
 
 def create_app(workspace: Path) -> FastAPI:
@@ -81,6 +84,7 @@ def create_app(workspace: Path) -> FastAPI:
 
     context = Context.of(workspace)
     catalogue = Catalogue(context.store)
+    stream = Stream(workspace, context.params.streaming)
     champions = {name: Champion(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
 
     def readiness() -> Readiness:
@@ -90,12 +94,15 @@ def create_app(workspace: Path) -> FastAPI:
                 domains[name] = champion.get().bundle.digest
             except EcomineError as error:
                 domains[name], ready = str(error), False
-        return Readiness(ready=ready, domains=domains)
+        writes, events = stream.state()
+        return Readiness(ready=ready and writes, domains=domains, events=events)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
+        stream.start()
         yield
+        await run_in_threadpool(stream.close)
 
     app = FastAPIOffline(
         title="ecomine", version=__version__, description=DESCRIPTION, redoc_url=None, lifespan=lifespan
@@ -113,6 +120,8 @@ def create_app(workspace: Path) -> FastAPI:
         desk = Desk(champion, catalogue, receipts, QUESTIONS[name])
         app.include_router(ROUTES[name](desk), dependencies=guarded(name))
     app.include_router(receipt_routes(context.store, receipts), dependencies=guarded(RECEIPTS))
+
+    app.include_router(event_routes(stream.intake, context.params.streaming), dependencies=guarded(EVENTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:
