@@ -36,16 +36,17 @@ def land(workspace: Path) -> int:
     log, count = event_log(workspace), 0
     with _alone(workspace), duckdb.connect(config={"threads": 1}) as connection:
         folder = raw_folder(workspace) / FOLDER
-        before = landed(workspace) or NOTHING
+        before = landed(workspace)
+        if before is None:
+            before = NOTHING
+            _note(folder, before)  # from now on files without a note are known for damage
         _clear(folder, before)
         while (entries := log.read(before, AT_ONCE)).num_rows:
             last = entries["offset"][-1].as_py()
             first = entries["offset"][0].as_py()
             for kind in KINDS:
                 _write(connection, entries, TABLES[kind], folder / kind, f"{first}_{last}.parquet")
-            with replacing(folder / POSITION) as path:
-                write_json(path, {"offset": last})
-                sync(path)
+            _note(folder, last)
             before, count = last, count + entries.num_rows
         if count:
             _put_days_together(connection, folder)
@@ -55,13 +56,13 @@ def land(workspace: Path) -> int:
 def landed(workspace: Path) -> str | None:
     """Offset of the last entry in the files, None without any; DamagedError where their note of it cannot be read."""
     path = raw_folder(workspace) / FOLDER / POSITION
-    if not path.exists():
-        return None
     try:
+        if not path.exists() and not any(path.parent.glob("*/*/*.parquet")):
+            return None
         return str(json.loads(path.read_text())["offset"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(
-            f"{path} cannot be read: {error}. Put into it the greatest second number of the file names beside it, as "
+            f"{path} cannot be read: {error!r}. Put into it the greatest second number of the file names beside it, as "
             '{"offset": "123-0"}.'
         ) from error
 
@@ -102,6 +103,12 @@ def _streamed(connection: duckdb.DuckDBPyConnection, table: Table, files: list[s
         f'FROM {name}_files QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY "{table.time}", {columns}) = 1'
     )
     return name
+
+
+def _note(folder: Path, offset: str) -> None:
+    with replacing(folder / POSITION) as path:
+        write_json(path, {"offset": offset})
+        sync(path)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, entries: Any, table: Table, folder: Path, name: str) -> None:

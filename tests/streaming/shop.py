@@ -47,7 +47,7 @@ def payments(count: int, seed: int = 1, days: float = 2.0, cards: int = 5) -> li
             "event_timestamp": (NOW - timedelta(seconds=float(random.uniform(0, days * 86_400)))).isoformat(),
         }
         if random.random() < 0.9:
-            row["card_id"] = f"c{random.integers(cards)}"
+            row |= {"card_id": f"c{random.integers(cards)}", "device_id": f"d{random.integers(cards)}"}
         rows.append(row)
     return rows
 
