@@ -237,6 +237,8 @@ def identity_sql(kind: str) -> str:
 
 TOLD = {
     "extra_forbidden": "no such column; see /docs for those that there are",
+    "too_short": "empty",
+    "string_too_short": "empty",
     "string_pattern_mismatch": "empty, or with control characters",
     "union_tag_invalid": f"`kind` is one of {', '.join(KINDS)}",
     "union_tag_not_found": f"`kind` is missing; it is one of {', '.join(KINDS)}",

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from ecomine import layout
-from ecomine.errors import DamagedError
+from ecomine.errors import DamagedError, StreamingError
 from ecomine.feature_store.catalogue import raw_folder
 from ecomine.store import replacing, sync, write_json, write_relation
 from ecomine.streaming.envelope import KINDS, TIME
@@ -30,9 +30,23 @@ AT_ONCE = 50_000
 
 
 def land(workspace: Path) -> int:
-    """Write what is new in the log of a workspace into the files; returns how many entries."""
+    """Write what is new in the log of a workspace into the files; returns how many entries.
+
+    Raises StreamingError where the log cannot be read or the files cannot be written.
+    """
     if not exists(workspace):
         return 0
+    try:
+        return _land(workspace)
+    except (duckdb.Error, OSError) as error:
+        told = " ".join(str(error).split("\n\n")[0].split())
+        raise StreamingError(
+            f"Events cannot be written into {raw_folder(workspace) / FOLDER}: {told}. They stay in the log. "
+            "Look at the disk (`df -h`) and at who may write there."
+        ) from error
+
+
+def _land(workspace: Path) -> int:
     log, count = event_log(workspace), 0
     with _alone(workspace), duckdb.connect(config={"threads": 1}) as connection:
         folder = raw_folder(workspace) / FOLDER
@@ -144,6 +158,8 @@ def _span(path: Path) -> tuple[tuple[int, int], tuple[int, int]]:
 
 def _clear(folder: Path, before: str) -> None:
     """Take away what goes beyond the position, and what lies within a file that was put together from it."""
+    for left in folder.rglob(".*.new"):
+        left.unlink()
     for day in sorted(folder.glob("*/*")):
         spans = {path: _span(path) for path in sorted(day.glob("*.parquet"))}
         for path, (first, last) in spans.items():
