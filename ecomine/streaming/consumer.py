@@ -30,7 +30,7 @@ from ecomine.streaming.log import event_log, exists
 
 log = logging.getLogger("ecomine.streaming")
 
-PAUSE = 0.05
+PAUSE = 0.02
 """Seconds between two looks into the log."""
 
 AGAIN = 1.0
@@ -63,17 +63,17 @@ class Consumer:
                 taken += count
             return taken, land(self.workspace)
 
-    def run(self, stop: threading.Event, wake: threading.Event | None = None) -> None:
-        """Take on events as they come until `stop` is set; `wake` says that something new is there."""
+    def run(self, stop: threading.Event) -> None:
+        """Take on events as they come until `stop` is set."""
         while not stop.is_set():
             try:
                 with self._alone():
                     log.info("events: taken on by process %d", os.getpid())
-                    self._go_on(stop, wake)
+                    self._go_on(stop)
             except LockedError:
                 stop.wait(AGAIN)
 
-    def _go_on(self, stop: threading.Event, wake: threading.Event | None) -> None:
+    def _go_on(self, stop: threading.Event) -> None:
         failed = ""
         while not stop.is_set():
             try:
@@ -86,11 +86,7 @@ class Consumer:
                 stop.wait(AGAIN)
                 continue
             if taken < self._params.batch:
-                if wake is not None:
-                    wake.wait(PAUSE)
-                    wake.clear()
-                else:
-                    stop.wait(PAUSE)
+                stop.wait(PAUSE)  # what comes meanwhile is taken on together
 
     def _step(self) -> int:
         """What is due; returns how many events were taken on."""
