@@ -39,6 +39,9 @@ AGAIN = 1.0
 LOOK = 5.0
 """Seconds between two looks for newer clean tables."""
 
+LATE = 1.0
+"""Seconds that an event may wait before readiness tells of it."""
+
 DAY = 86_400.0
 
 
@@ -155,7 +158,8 @@ def lag(consumer: Consumer) -> str:
     """How far the live state is behind the log, in words."""
     with suppress(StreamingError):
         behind, seconds = consumer.log.waiting(consumer.state.position)
-        return f"{behind:,} events wait, the oldest for {seconds:.1f} s" if behind else "all events are taken on"
+        late = f"events are late: {behind:,} wait to be taken on, the oldest for {seconds:.1f} s"
+        return late if seconds > LATE else "written and taken on"
     return "the event log or the live state cannot be read"
 
 

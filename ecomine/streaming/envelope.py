@@ -19,6 +19,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     create_model,
 )
 
@@ -138,7 +139,7 @@ TYPES: dict[str, Any] = {
     "number": Annotated[float, Field(allow_inf_nan=False, lt=GREATEST)],
     "count": Annotated[int, Field(lt=int(GREATEST))],
     "flag": bool,
-    "time": Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)],
+    "time": Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})],
 }
 """Of each kind of column; nothing is converted, but ids may be numbers."""
 
