@@ -164,7 +164,7 @@ class ServingParams:
     port: int = setting(8000, "port to listen on", at_least=1, at_most=65535)
     keys: bool = setting(False, "whether every question needs an API key, see `ecomine key`")
     receipt_days: float = setting(30.0, "days that receipts of answers are kept; 0 keeps none", at_least=0)
-    max_body_kb: int = setting(256, "greatest body of a request, kilobytes", at_least=1)
+    max_body_kb: int = setting(1024, "greatest body of a request, kilobytes", at_least=1)
     requests_a_second: float = setting(0.0, "requests that one caller may make in a second; 0 = any", at_least=0)
 
 

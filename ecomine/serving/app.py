@@ -90,8 +90,7 @@ def create_app(workspace: Path) -> FastAPI:
     context = Context.of(workspace)
     catalogue = Catalogue(context.store)
     lineups = {name: LineUp(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
-    live = Live(context.store)
-    stream = Stream(workspace, context.params.streaming)
+    live, stream = Live(context.store), Stream(workspace, context.params.streaming)
     desks: list[Desk] = []
 
     def readiness() -> Readiness:
@@ -137,7 +136,6 @@ def create_app(workspace: Path) -> FastAPI:
         desks.append(desk)
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
-
     app.include_router(event_routes(stream.intake, context.params.streaming), **guarded(EVENTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")

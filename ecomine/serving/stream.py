@@ -23,16 +23,13 @@ class Stream:
     def start(self) -> None:
         """Begin to take events on."""
         if self._embedded:
-            self._thread = threading.Thread(
-                target=self._consumer.run, args=(self._stop, self.intake.wake), name="consumer", daemon=True
-            )
+            self._thread = threading.Thread(target=self._consumer.run, args=(self._stop,), name="consumer", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
         """Write what waits, and end."""
         self.intake.close()
         self._stop.set()
-        self.intake.wake.set()
         if self._thread is not None:
             self._thread.join()
 

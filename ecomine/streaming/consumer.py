@@ -30,7 +30,7 @@ from ecomine.streaming.log import event_log, exists
 
 log = logging.getLogger("ecomine.streaming")
 
-PAUSE = 0.05
+PAUSE = 0.02
 """Seconds between two looks into the log."""
 
 AGAIN = 1.0
@@ -38,6 +38,9 @@ AGAIN = 1.0
 
 LOOK = 5.0
 """Seconds between two looks for newer clean tables."""
+
+LATE = 1.0
+"""Seconds that an event may wait before readiness tells of it."""
 
 DAY = 86_400.0
 
@@ -63,17 +66,17 @@ class Consumer:
                 taken += count
             return taken, land(self.workspace)
 
-    def run(self, stop: threading.Event, wake: threading.Event | None = None) -> None:
-        """Take on events as they come until `stop` is set; `wake` says that something new is there."""
+    def run(self, stop: threading.Event) -> None:
+        """Take on events as they come until `stop` is set."""
         while not stop.is_set():
             try:
                 with self._alone():
                     log.info("events: taken on by process %d", os.getpid())
-                    self._go_on(stop, wake)
+                    self._go_on(stop)
             except LockedError:
                 stop.wait(AGAIN)
 
-    def _go_on(self, stop: threading.Event, wake: threading.Event | None) -> None:
+    def _go_on(self, stop: threading.Event) -> None:
         failed = ""
         while not stop.is_set():
             try:
@@ -86,11 +89,7 @@ class Consumer:
                 stop.wait(AGAIN)
                 continue
             if taken < self._params.batch:
-                if wake is not None:
-                    wake.wait(PAUSE)
-                    wake.clear()
-                else:
-                    stop.wait(PAUSE)
+                stop.wait(PAUSE)  # what comes meanwhile is taken on together
 
     def _step(self) -> int:
         """What is due; returns how many events were taken on."""
@@ -159,7 +158,8 @@ def lag(consumer: Consumer) -> str:
     """How far the live state is behind the log, in words."""
     with suppress(StreamingError):
         behind, seconds = consumer.log.waiting(consumer.state.position)
-        return f"{behind:,} events wait, the oldest for {seconds:.1f} s" if behind else "all events are taken on"
+        late = f"events are late: {behind:,} wait to be taken on, the oldest for {seconds:.1f} s"
+        return late if seconds > LATE else "written and taken on"
     return "the event log or the live state cannot be read"
 
 

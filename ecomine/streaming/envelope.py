@@ -19,6 +19,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     create_model,
 )
 
@@ -90,6 +91,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
+_AS_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class Refusal(BaseModel):
     """Why one event was not accepted; the value itself is left out, since it may name a person."""
 
@@ -130,12 +134,12 @@ _WORD = StringConstraints(strip_whitespace=True, min_length=1, max_length=200, p
 _LINE = StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\x00]+$")
 
 TYPES: dict[str, Any] = {
-    "id": Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int), _WORD],
+    "id": Annotated[str, _WORD, BeforeValidator(_text, json_schema_input_type=str | int)],
     "text": Annotated[str, _LINE],
     "number": Annotated[float, Field(allow_inf_nan=False, lt=GREATEST)],
     "count": Annotated[int, Field(lt=int(GREATEST))],
     "flag": bool,
-    "time": Annotated[datetime, BeforeValidator(_moment, json_schema_input_type=str)],
+    "time": Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})],
 }
 """Of each kind of column; nothing is converted, but ids may be numbers."""
 
@@ -219,7 +223,7 @@ def judge(rows: Sequence[Any], now: datetime, params: StreamingParams) -> Judged
         key = [values[name] for name in TABLES[kind].key]
         values[TIME] = moment.isoformat(sep=" ", timespec="microseconds")
         micro = (moment - EPOCH) // timedelta(microseconds=1)
-        entries.append(Entry(identity(kind, key), kind, micro, json.dumps(values, ensure_ascii=False)))
+        entries.append(Entry(identity(kind, key), kind, micro, _AS_JSON(values)))
         names.append(" ".join(key))
     return Judged(entries, names, [refusals[place] for place in sorted(refusals)])
 

@@ -13,6 +13,9 @@ from ecomine.streaming.log import Entry, EventLog
 TOGETHER = 5_000
 """Entries after which a write takes no more requests with it."""
 
+GATHER = 0.001
+"""Seconds given to others to join a write, where several did so at the last one: whoever is alone waits for nobody."""
+
 WAITING = 1_000
 """Requests that may wait for the disk; one more is told to come again later."""
 
@@ -20,10 +23,10 @@ Request = tuple[Sequence[Entry], "Future[list[bool]]"]
 
 
 class Intake:
-    """What the API gives events to; `wake` is set whenever something new is in the log."""
+    """What the API gives events to."""
 
     def __init__(self, log: EventLog) -> None:
-        self.log, self.wake = log, threading.Event()
+        self.log = log
         self._requests: queue.Queue[Request | None] = queue.Queue(WAITING)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -69,16 +72,18 @@ class Intake:
                     self._thread.start()
 
     def _write(self) -> None:
-        ended = False
+        ended, several = False, False
         while not ended:
             request = self._requests.get()
+            if several and request is not None:
+                time.sleep(GATHER)
             together: list[Request] = []
             while request is not None:
                 together.append(request)
                 if sum(len(entries) for entries, _ in together) >= TOGETHER or self._requests.empty():
                     break
                 request = self._requests.get()
-            ended = request is None
+            ended, several = request is None, len(together) > 1
             if together:
                 self._append(together)
 
@@ -96,5 +101,3 @@ class Intake:
         for entries, answer in together:
             answer.set_result(new[done : done + len(entries)])
             done += len(entries)
-        if any(new):
-            self.wake.set()

@@ -36,7 +36,6 @@ SCHEMA = (
     "received INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS entries (offset INTEGER PRIMARY KEY, id BLOB NOT NULL, kind TEXT NOT NULL, "
     "micro INTEGER NOT NULL, received INTEGER NOT NULL, body TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS clock (received INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS probe (one INTEGER PRIMARY KEY, body BLOB)",
 )
 
@@ -52,7 +51,8 @@ class SqliteLog:
 
     def append(self, entries: Sequence[Entry]) -> list[bool]:
         with self._writing() as connection:
-            received = max(_now(), _clock(connection) + 1)
+            last, clock = _state(connection)
+            received = max(_now(), clock + 1)
             there = connection.execute
             known = {one.id for one in entries if there("SELECT 1 FROM ids WHERE id = ?", (one.id,)).fetchone()}
             new, fresh = [], []
@@ -61,7 +61,7 @@ class SqliteLog:
                 if new[-1]:
                     known.add(one.id)
                     fresh.append(one)
-            first = _last(connection) + 1
+            first = last + 1
             connection.executemany(
                 "INSERT INTO ids VALUES (?, ?, ?)",
                 [(number, one.id, received) for number, one in enumerate(fresh, first)],
@@ -70,7 +70,6 @@ class SqliteLog:
                 "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
                 [(number, one.id, one.kind, one.micro, received, one.body) for number, one in enumerate(fresh, first)],
             )
-            connection.execute("UPDATE clock SET received = ?", (received,))
         if time.monotonic() - self._looked > HOUR or not self._looked:
             self._looked = time.monotonic()
             self._expire(received)
@@ -105,14 +104,14 @@ class SqliteLog:
         if not self._path.exists():
             return NOTHING
         with self._reading() as connection:
-            return f"{_last(connection)}-0"
+            return f"{_state(connection)[0]}-0"
 
     @property
     def clock(self) -> int:
         if not self._path.exists():
             return 0
         with self._reading() as connection:
-            return _clock(connection)
+            return _state(connection)[1]
 
     def waiting(self, after: str) -> tuple[int, float]:
         if not self._path.exists():
@@ -168,7 +167,6 @@ class SqliteLog:
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in SCHEMA:
                     connection.execute(statement)
-                connection.execute("INSERT INTO clock SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM clock)")
                 connection.execute("COMMIT")
         except BaseException:
             connection.close()
@@ -184,13 +182,12 @@ class SqliteLog:
         self._local.open = None
 
 
-def _last(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ids'").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _clock(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT received FROM clock").fetchone()[0])
+def _state(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The last offset given, and when."""
+    row = connection.execute(
+        "SELECT seq, (SELECT received FROM ids ORDER BY offset DESC LIMIT 1) FROM sqlite_sequence WHERE name = 'ids'"
+    ).fetchone()
+    return (int(row[0]), int(row[1] or 0)) if row else (0, 0)
 
 
 def _now() -> int:

@@ -30,7 +30,7 @@ class Received(BaseModel):
 class Refused(Problem):
     """Nothing was accepted."""
 
-    refused: list[Refusal] = Field(default_factory=list)
+    refused: list[Refusal] = Field(default_factory=list, description="of a batch, each event and why")
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -56,11 +56,11 @@ def router(intake: Intake, params: StreamingParams) -> APIRouter:
         try:
             rows, batch = rows_of(await request.body())
         except NoEventsError as error:
-            return _unsound(str(error), [])
+            return _unsound(str(error))
         judged = judge(rows, intake.now, params)
         if not judged.entries:
             intake.counts["refused"] += len(judged.refusals)
-            return _unsound(_told(judged, batch), judged.refusals)
+            return _unsound(_told(judged, batch), judged.refusals if batch else None)
         try:
             new = await asyncio.wrap_future(intake.submit(judged.entries))
         except StreamingError as error:
@@ -95,6 +95,7 @@ def _told(judged: Judged, batch: bool) -> str:
     return "; ".join(texts)
 
 
-def _unsound(error: str, refused: list[Refusal]) -> JSONResponse:
+def _unsound(error: str, refused: list[Refusal] | None = None) -> JSONResponse:
     hint = "See /docs for the columns of each kind and the values they take; docs/events.md explains them."
-    return JSONResponse({"error": error, "hint": hint, "refused": [one.model_dump() for one in refused]}, 422)
+    rows = {} if refused is None else {"refused": [one.model_dump() for one in refused]}
+    return JSONResponse({"error": error, "hint": hint, **rows}, 422)
