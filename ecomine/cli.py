@@ -142,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
+    serve.add_argument("--workers", type=_workers, help="processes that answer (default: params.yaml)")
     replay = add("replay", _replay, "make answers again from their receipts, and say where they differ")
     replay.add_argument("receipt", nargs="?", help="the answer's X-Receipt-ID (default: the last ones)")
     replay.add_argument("--last", type=int, default=100, help="how many of the last answers (default: 100)")
@@ -153,6 +154,12 @@ def _parser() -> argparse.ArgumentParser:
     up = add("up", _up, "start a Prefect server with its UI and serve the deployments")
     up.add_argument("--port", type=_port, default=4200, help="port of the Prefect UI (default: 4200)")
     return parser
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} workers cannot be started; expected a whole number from 1 to 256")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -386,7 +393,8 @@ def _serve(options: argparse.Namespace) -> None:
     from ecomine.stages import load_params
 
     serving = load_params(options.workspace).serving
-    run(options.workspace, options.host or serving.host, options.port or serving.port)
+    host, port = options.host or serving.host, options.port or serving.port
+    run(options.workspace, host, port, options.workers or serving.workers)
 
 
 def _replay(options: argparse.Namespace) -> None:
