@@ -1,5 +1,6 @@
 """DemandForecaster: demand to come as a distribution, a row a series and period, or a row a series in total."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 from ecomine import params as settings
 from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
-from ecomine.inventory.forecasting import backtest, calibration, censoring, classics, state, trees
+from ecomine.inventory.forecasting import backtest, calibration, censoring, classics, moving, state, trees
 from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting import panel as panels
 from ecomine.inventory.forecasting.design import Design, Rows
@@ -53,14 +54,14 @@ class DemandForecaster:
                 "Bring a longer history or shorten the horizon."
             )
         self.kind = law.chosen(params.likelihood, sales.units[np.isfinite(sales.units)])
-        rhythm_of = Design(sales, sales.units, horizon, params.block)
+        rhythm_of = self._design(sales, sales.units)
         units = censoring.filled(self.kind, sales, rhythm_of.rhythm, params.block)
-        design = rhythm_of if units is sales.units else Design(sales, units, horizon, params.block)
+        design = rhythm_of if units is sales.units else self._design(sales, units)
         test = backtest.run(design, self.kind, params, horizon, seed, threads)
         self.sure = calibration.calibrate(self.kind, test, sales.censored, horizon, seed, threads)
         if sales.censored is not None and sales.censored.any():
             units = self._refilled(design, test.direct)
-            design = Design(sales, units, horizon, params.block)
+            design = self._design(sales, units)
         self.classic, self.validated = test.classic, self._validated(sales, test)
         self.steps, self.panel, self.units, self.groups = test.steps, sales, units, tuple(design.groups.units)
         last = sales.periods - 1
@@ -77,6 +78,26 @@ class DemandForecaster:
                 test.step_rounds,
             )  # fmt: skip
         return self
+
+    def _design(self, sales: panels.Panel, units: np.ndarray, groups: tuple[str, ...] | None = None) -> Design:
+        params = self.params
+        return Design(sales, units, params.horizon, params.block, groups, params.identities)
+
+    def following(self, rows: pd.DataFrame | panels.Panel) -> "DemandForecaster":
+        """The same model on another history, such as a longer one: it forecasts from there, and learns nothing anew.
+
+        Raises FeatureError for rows that lack an input that it was fitted on.
+        """
+        sales = rows if isinstance(rows, panels.Panel) else panels.panel(rows, self.params.gaps, self.panel.days)
+        other = copy.copy(self)
+        place = self.panel.keys.get_indexer(sales.keys)
+        other.panel = moving.aligned(sales, self.panel, self.params.identities)
+        other.classic = np.where(place >= 0, self.classic[np.maximum(place, 0)], -1)
+        design = self._design(other.panel, other.panel.units, self.groups)
+        other.units = censoring.filled(self.kind, other.panel, design.rhythm, self.params.block)
+        if other.panel.censored is not None and other.panel.censored[:, 1:].any():
+            other.units = other._refilled(design.seeing(other.units), self.direct)
+        return other
 
     def _validated(self, sales: panels.Panel, test: backtest.Backtest) -> pd.DataFrame:
         """The forecasts of validation beside what came, in the order of series and date."""
@@ -197,7 +218,7 @@ class DemandForecaster:
         if len(ahead.keys) > len(units):
             units = np.full(ahead.units.shape, np.nan, np.float32)
             units[ahead.keys.get_indexer(self.panel.keys)] = self.units
-        design = Design(ahead, units, self.params.horizon, self.params.block, self.groups)
+        design = self._design(ahead, units, self.groups)
         count, last = len(ahead.keys), self.panel.periods - 1
         middle, dispersion = np.empty((count, horizon)), np.empty((count, horizon))
         steps = min(self.steps, horizon)

@@ -33,4 +33,9 @@ class ForecastParams:
     classics_series: int = setting(
         200, "most series, those that sell most, for which theta and ets are tried", at_least=0
     )
+    identities: bool = setting(
+        True,
+        "whether items and places are told apart by number, so that what is peculiar to one can be learnt; without it "
+        "series of the same history get the same forecast",
+    )
     block: int = setting(2000, "series whose features are computed at a time; bounds memory", at_least=1)
