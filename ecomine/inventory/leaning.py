@@ -23,8 +23,8 @@ SEPARATOR = "__"
 RIDGES = (0.1, 1.0, 10.0)
 """Penalties on offer, as shares of the weight of all rows."""
 
-LEAST_GAIN = 0.002
-"""Share of the loss that leaning must save on the newest origin to be heard."""
+SURE = 2.5
+"""Standard errors of the gain on the newest origin by which leaning must pay to be heard."""
 
 LEAST_ROWS = 100
 MOST = 0.7
@@ -63,13 +63,13 @@ class Leaning:
         if not features or late.sum() < LEAST_ROWS or (~late).sum() < LEAST_ROWS:
             return silent
         x, units, mean = inner / spread, sums["quantity"].to_numpy(float), sums["mean"].to_numpy(float)
-        # Both have the same sum, since a common surplus of a stretch says nothing of the next one.
-        plain = [_loss(units[late], mean[late])]
+        plain = [_losses(units[late], mean[late])]
         plain += [
-            _loss(units[late], mean[late] * _factor(x[late], _ridge(x, units, mean, ~late, one))) for one in RIDGES
+            _losses(units[late], mean[late] * _factor(x[late], _ridge(x, units, mean, ~late, one))) for one in RIDGES
         ]
-        best = int(np.argmin(plain))
-        if best == 0 or plain[best] > (1 - LEAST_GAIN) * plain[0]:
+        best = int(np.argmin([losses.sum() for losses in plain]))
+        gain = plain[0] - plain[best]
+        if best == 0 or gain.mean() < SURE * gain.std() / np.sqrt(len(gain)):
             return silent
         everything = np.ones(len(sums), bool)
         return cls(features, centre, spread, _ridge(x, units, mean, everything, RIDGES[best - 1]))
@@ -114,7 +114,10 @@ def _ridge(x: np.ndarray, units: np.ndarray, mean: np.ndarray, rows: np.ndarray,
     return np.asarray(np.linalg.solve(square + penalty * weight.sum() * np.eye(x.shape[1]), right))
 
 
-def _loss(units: np.ndarray, mean: np.ndarray) -> float:
-    """Half the Poisson deviance of forecasts whose sum is made that of the units."""
+def _losses(units: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Half the Poisson deviance of each forecast, their sum being made that of the units.
+
+    A common surplus of a stretch says nothing of the next one.
+    """
     told = np.maximum(mean * (units.sum() / max(mean.sum(), 1e-9)), 1e-6)
-    return float((told - units + np.where(units > 0, units * np.log(np.maximum(units, 1e-9) / told), 0.0)).sum())
+    return np.asarray(told - units + np.where(units > 0, units * np.log(np.maximum(units, 1e-9) / told), 0.0))

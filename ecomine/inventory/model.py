@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,11 @@ class Replenisher:
         self.forecaster = learnt.following(sales(now))
         self.series = self._told(now, history.stock_now(inputs.tables, inputs.as_of, place), inputs)
         return self
+
+    @property
+    def last_day(self) -> datetime:
+        """The day whose evening is `as_of`, though that be the midnight after it."""
+        return self.as_of - timedelta(seconds=1)
 
     def before_test(self) -> DemandForecaster:
         """The forecaster as it was before the test days."""

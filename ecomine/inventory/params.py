@@ -49,7 +49,7 @@ class InventoryParams:
     budget: float | None = setting(None, "money for the orders of a day", at_least=0)
     storage: float | None = setting(None, "units for which a place has room, on hand and on order", at_least=0)
     train_days: int = setting(365, "days to learn from, before the test days", at_least=28, at_most=3650)
-    test_days: int = setting(56, "last days, kept to judge orders by", at_least=14, at_most=730)
+    test_days: int = setting(84, "last days, kept to judge orders by", at_least=14, at_most=730)
     warm_up_days: int = setting(14, "first of the test days, which are replayed but not counted", at_least=0)
     least_units: float = setting(12.0, "units that a series must have sold in the days learnt from", at_least=1)
     most_items: int = setting(500, "items decided on, those that bring most money", at_least=1)

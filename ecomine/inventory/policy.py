@@ -57,7 +57,7 @@ def restock(model: Replenisher, situation: Situation, params: InventoryParams) -
         stock_known=known,
         on_hand=np.where(known, counted.series[ON_HAND].to_numpy(float), 0.0),
         on_order=np.where(known, counted.series[ON_ORDER].to_numpy(float), 0.0),
-        stock_out_date=np.where(known, out_dates(cover, model.as_of), UNKNOWN).astype(object),
+        stock_out_date=np.where(known, out_dates(cover, model.last_day), UNKNOWN).astype(object),
         cover_days=np.where(known, cover, 0.0),
         lead_days=lead,
         days=counted.days * model.step,

@@ -32,7 +32,7 @@ from ecomine.inventory.situation import KEYS, WEEK, Situation
 
 MODEL, BASELINE, SEASONAL = "model", "moving_average", "seasonal_naive"
 WANTED = "wanted"
-REFIT_DAYS = 14
+REFIT_DAYS = 7
 LEAST_HISTORY = 56
 RECENT_DAYS = 4 * WEEK
 
@@ -89,7 +89,9 @@ def replay(
     if make is not None:
         learning = _learning(rows, begin, situation, make, step)
         course = {MODEL: replanning(policy(params.policy), situation, learning), **course}
-    lead = lead_times(warm_up + days, situation.lead_days, params.lead_sd, seed)
+    # Deliveries come as late as the settings say, and on the mean when they say.
+    late_by = min(params.lead_sd**2, float(situation.lead_days.min()) - 1)
+    lead = lead_times(warm_up + days, situation.lead_days - late_by, late_by, seed)
     return {
         name: simulate(
             demand.to_numpy().T, orders, lead, Costs.of(situation), start.order_up_to, warm_up,
@@ -107,8 +109,10 @@ def best_safety_days(
 
     Those of `params` where they are too few to tell.
     """
-    if (rows["date"].max() - rows["date"].min()).days < RECENT_DAYS + (days + warm_up) * step:
+    there = ((rows["date"].max() - rows["date"].min()).days - RECENT_DAYS) // step - warm_up
+    if there < max(WEEK // step, 1):
         return params.safety_days
+    days = min(days, there)
     costs = [
         replay(rows, replace(params, safety_days=safety / step), stock, None, days, warm_up, seed, step)[BASELINE].cost
         for safety in SAFETY_DAYS

@@ -166,7 +166,7 @@ class DemandForecaster:
         )
 
     def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Demand of the next periods taken together, a row a series: item_id, location_id, mean, q0.05 … q0.95, sorted.
+        """Demand of the next periods taken together, a row a series: item_id, location_id, mean, sd, q0.05 … q0.95.
 
         `periods` is a number or a frame item_id, location_id, periods; only its series are told then.
         """
@@ -201,7 +201,13 @@ class DemandForecaster:
             told[name] = np.where(total > 0, told[name], 0.0)
         keys = keys[place]
         return pd.DataFrame(
-            {ITEM: keys.get_level_values(ITEM), LOCATION: keys.get_level_values(LOCATION), "mean": total} | told
+            {
+                ITEM: keys.get_level_values(ITEM),
+                LOCATION: keys.get_level_values(LOCATION),
+                "mean": total,
+                "sd": np.where(total > 0, np.sqrt(law.variance(self.kind, own, self._dispersion(broad))), 0.0),
+            }
+            | told
         )
 
     def _ahead(
