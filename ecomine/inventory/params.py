@@ -52,7 +52,7 @@ class InventoryParams:
     test_days: int = setting(84, "last days, kept to judge orders by", at_least=14, at_most=730)
     warm_up_days: int = setting(14, "first of the test days, which are replayed but not counted", at_least=0)
     least_units: float = setting(12.0, "units that a series must have sold in the days learnt from", at_least=1)
-    most_items: int = setting(500, "items decided on, those that bring most money", at_least=1)
+    most_items: int = setting(1000, "items decided on, those that bring most money", at_least=1)
     most_locations: int = setting(20, "with more locations than these, an item's sales are added up", at_least=0)
     run_out_days: float = setting(2.0, "stock that lasts no longer is about to run out", at_least=0)
     dead_days: float = setting(180.0, "stock that lasts longer than these, beyond what is needed, is dead", at_least=1)

@@ -32,7 +32,7 @@ from ecomine.inventory.situation import KEYS, WEEK, Situation
 
 MODEL, BASELINE, SEASONAL = "model", "moving_average", "seasonal_naive"
 WANTED = "wanted"
-REFIT_DAYS = 7
+REFIT_DAYS = 14
 LEAST_HISTORY = 56
 RECENT_DAYS = 4 * WEEK
 
