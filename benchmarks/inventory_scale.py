@@ -57,10 +57,10 @@ def frame(promotion: np.ndarray, units: np.ndarray | None, first: pd.Timestamp) 
 
 
 def orders(total: pd.DataFrame, seed: int) -> np.ndarray:
-    """Units to order now, from stock of up to three weeks."""
+    """Units to order now, from stock of up to eight weeks."""
     random = np.random.default_rng(seed)
     series = total[["item_id", "location_id"]].assign(
-        on_hand=np.round(total["mean"] * random.uniform(0, 1.5, len(total))), on_order=0.0, price=4.0, unit_cost=2.5
+        on_hand=np.round(total["mean"] * random.uniform(0, 4, len(total))), on_order=0.0, price=4.0, unit_cost=2.5
     )
     situation = Situation(series, DemandLaw.of_forecast(total), InventoryParams(lead_days=COVER))
     return order(situation, by_forecast(situation))[0]
