@@ -82,7 +82,9 @@ def label(inputs: Inputs) -> Rows:
     rows[WANTED] = np.round(wanted)
     train_rows, test_rows = rows[~test].reset_index(drop=True), rows[test].reset_index(drop=True)
     truth = with_costs(test_rows[[*KEYS, "date", "price", UNITS, WANTED]], inputs, params)
-    notes = (f"{len(series):,} series of {series['item_id'].nunique():,} items, periods of {calendar.step} days",)
+    notes: tuple[str, ...] = (
+        f"{len(series):,} series of {series['item_id'].nunique():,} items, periods of {calendar.step} days",
+    )
     if place == f"'{history.ANYWHERE}'" and "location_id" in inputs.tables["order_lines"].columns:
         notes += (f"more than {params.most_locations} locations: the sales of each item are added up",)
     if "stock" not in rows:

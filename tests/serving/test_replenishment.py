@@ -1,11 +1,13 @@
 """Orders over HTTP, from a version that walked the road to its deployment."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pandas as pd
 import pytest
+import schemathesis
 
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.replay import Replayer
@@ -13,6 +15,7 @@ from ecomine.store import Store
 from tests.conftest import LENIENT, change_params, make_workspace, walk
 from tests.inventory.shop import stocked_shop
 from tests.serving.server import serving
+from tests.serving.test_fuzz import MODES, fuzz, operations
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,30 @@ def test_orders_leave_a_receipt_and_are_told_again_the_same(client: httpx.Client
     receipt = Receipts(Store(stocked), days=30).get(answer.headers["x-receipt-id"])
     assert receipt.answer == answer.json()
     assert Replayer(Store(stocked)).differences(receipt) == []
+
+
+def test_levels_published_last_stand_in_where_no_version_answers(
+    stocked: Path, decisions: pd.DataFrame, tmp_path: Path
+) -> None:
+    workspace = Path(shutil.copytree(stocked, tmp_path / "workspace"))
+    shutil.rmtree(workspace / "deployments/inventory/versions")
+    with serving(workspace) as client:
+        one = {"item_id": "p08", "location_id": "east"}
+        items = [{"item_id": "p06", "location_id": "west"}, {**one, "on_hand": 1, "on_order": 0}]
+        answer = ask(client, items)
+        assert answer.status_code == 200 and answer.headers["x-answered-by"] == "published"
+        plain, told = answer.json()["items"]
+        assert plain["order_now"] == decisions.loc[("p06", "west"), "order_now"]
+        assert told["order_now"] == told["order_up_to"] - 1 and "published last" in told["reason"]
+        assert ask(client, [{"item_id": "nothing"}]).status_code == 404
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
+def test_the_address_keeps_what_its_description_promises(client: httpx.Client, stocked: Path, mode: object) -> None:
+    schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+    one = next(found for found in operations(schema) if found.path == "/v1/replenishment")
+    known = {"item_id": ["p03", "p04"], "location_id": ["east", "west"]}
+    assert fuzz(one, mode, known, "", 15) <= {200, 404, 422}
 
 
 def test_features_of_shelves_are_known_point_in_time(stocked: Path) -> None:

@@ -1,6 +1,5 @@
 """What to order."""
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -10,10 +9,13 @@ from pydantic import BaseModel, Field, model_validator
 
 from ecomine.inventory.law import QUANTILES
 from ecomine.inventory.policy import restock
+from ecomine.inventory.replenishment import LONGEST_COVER
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
+from ecomine.serving.moment import Moment
+from ecomine.serving.published import Published
+from ecomine.serving.seat import Answers
 
 Units = Annotated[float, Field(ge=0, le=1e9)]
 
@@ -23,7 +25,7 @@ ASKED: dict[str, Any] = {
 }
 ANSWERED: dict[str, Any] = {
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "unknown": {},
     "items": [
         {
@@ -53,12 +55,17 @@ ANSWERED: dict[str, Any] = {
     ],
 }
 
+KEYS = ["item_id", "location_id"]
+TOLD_BETTER = ("on_hand", "on_order", "lead_days")
+
 TOLD = 20
 """Unknown items named in an error at most."""
 
 
 class Item(BaseModel):
     """An item, at one place or at all where it is known, and what the caller knows better than the shop's tables."""
+
+    model_config = {"extra": "forbid"}
 
     item_id: str = Field(min_length=1, max_length=200, description="the product", examples=["1082185"])
     location_id: str | None = Field(None, min_length=1, max_length=200, description="the place; all of them without")
@@ -70,7 +77,7 @@ class Item(BaseModel):
 class Shelves(BaseModel):
     """What to restock."""
 
-    model_config = {"json_schema_extra": {"examples": [ASKED]}}
+    model_config = {"extra": "forbid", "json_schema_extra": {"examples": [ASKED]}}
 
     items: list[Item] = Field(min_length=1, max_length=1000, description="each item and place once")
     skip_unknown: bool = Field(False, description="answer for the others where an item is not known")
@@ -129,7 +136,7 @@ class Orders(BaseModel):
     model_config = {"json_schema_extra": {"examples": [ANSWERED]}}
 
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     unknown: dict[str, str] = Field(description="items without an answer, and why")
     items: list[Order]
 
@@ -145,48 +152,83 @@ def router(desk: Desk) -> APIRouter:
 
         404 where an item, or an item at a place, is not known, unless `skip_unknown`.
         """
-        return desk.answer(Orders, response, "orders", shelves=shelves.model_dump())
+        alone = shelves.items[0].item_id if len(shelves.items) == 1 else None
+        return desk.answer(Orders, response, "orders", unit=alone, shelves=shelves.model_dump(exclude_unset=True))
 
     return routes
 
 
 def orders(answers: Answers, catalogue: Catalogue, shelves: dict[str, Any]) -> Orders:
     """Decisions for the items of a request, `Shelves`, all from one version."""
-    return _orders(answers, Shelves.model_validate(shelves))
+    asked, model = Shelves.model_validate(shelves), answers.model
+    rows, unknown = _matched(asked, model.requests()[KEYS], "it did not sell enough lately to be forecast")
+    found: list[Order] = []
+    if len(rows):
+        frame = answers.read(model.requests(rows[KEYS]))
+        params = answers.bundle.params
+        decisions = answers.mind(restock(model, model.situation(frame, params, rows[[*KEYS, *TOLD_BETTER]]), params))
+        found = _told(rows[KEYS].merge(decisions, on=KEYS, how="inner"))
+    return Orders(model=answers.bundle.digest, as_of=answers.bundle.as_of, unknown=unknown, items=found)
 
 
-def _orders(answers: Answers, shelves: Shelves) -> Orders:
-    said = pd.DataFrame([item.model_dump() for item in shelves.items])
-    model = answers.model
-    known = model.requests(said[["item_id"]])[["item_id", "location_id"]]
+def published_orders(published: Published, catalogue: Catalogue, shelves: dict[str, Any]) -> Orders:
+    """Orders published last; stock that the request tells is held against their levels, another lead time is not."""
+    frame = published.frame
+    rows, unknown = _matched(Shelves.model_validate(shelves), frame[KEYS], "no order was published for it")
+    told = _by_levels(rows.merge(frame, on=KEYS, how="inner", suffixes=("_told", "")))
+    return Orders(model=published.digest, as_of=published.as_of, unknown=unknown, items=_told(told))
+
+
+def _by_levels(rows: pd.DataFrame) -> pd.DataFrame:
+    """Published decisions, those of series whose stock is told by reorder point and level alone."""
+    told = rows["on_hand_told"].notna().to_numpy() | (rows["on_order_told"].notna() & rows["stock_known"]).to_numpy()
+    on_hand, on_order = (rows[f"{name}_told"].fillna(rows[name]).to_numpy(float) for name in ("on_hand", "on_order"))
+    due = on_hand + on_order <= rows["reorder_point"].to_numpy(float)
+    units = np.where(due, np.ceil(np.maximum(rows["order_up_to"].to_numpy(float) - on_hand - on_order, 0.0)), 0.0)
+    cover = on_hand / np.maximum(rows["mean"].to_numpy(float) / rows["days"].to_numpy(float), 1e-9)
+    fresh = {
+        "on_hand": on_hand,
+        "on_order": on_order,
+        "order_now": units,
+        "cover_days": np.minimum(cover, LONGEST_COVER),
+        "stock_known": True,
+        "stock_out_date": "unknown",
+        "alert": "",
+        "about_to_run_out": on_hand <= 0,
+        "stock_to_clear": False,
+        "reason": "by the levels published last: nothing more can be computed at this moment",
+    }
+    return rows.assign(**{name: np.where(told, values, rows[name]) for name, values in fresh.items()})
+
+
+def _matched(shelves: Shelves, known: pd.DataFrame, why: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The known series that are asked about, in order, with what is told of them; and what is not known, and why.
+
+    Raises BadRequestError for what is named twice or told of no place, a 404 for the unknown unless it may be skipped.
+    """
+    said = pd.DataFrame([item.model_dump() for item in shelves.items]).astype(dict.fromkeys(TOLD_BETTER, float))
     asked = said.assign(_place=np.arange(len(said)))
     everywhere = asked["location_id"].isna()
     rows = pd.concat(
         [
-            asked[~everywhere].merge(known, on=["item_id", "location_id"], how="inner"),
+            asked[~everywhere].merge(known, on=KEYS, how="inner"),
             asked[everywhere].drop(columns="location_id").merge(known, on="item_id", how="inner"),
         ],
         ignore_index=True,
     ).sort_values(["_place", "location_id"], ignore_index=True)
-    if rows.duplicated(["item_id", "location_id"]).any():
+    if asked.duplicated(KEYS).any() or rows.duplicated(KEYS).any():
         raise BadRequestError("items names an item and place twice.", "Name each of them once.")
     _refuse_stock_of_many(rows)
-    missing = asked[~asked["_place"].isin(rows["_place"])]
-    unknown = {_named(item, place): _why(item, known) for item, place in missing[["item_id", "location_id"]].to_numpy()}
+    missing, there = asked[~asked["_place"].isin(rows["_place"])], set(known["item_id"])
+    unknown = {
+        item if pd.isna(place) else f"{item} at {place}": "not there" if item in there else why
+        for item, place in missing[KEYS].to_numpy()
+    }
     if unknown and not shelves.skip_unknown:
         told = "; ".join(f"{name}: {why}" for name, why in list(unknown.items())[:TOLD])
         more = f"; and {len(unknown) - TOLD} more" if len(unknown) > TOLD else ""
         raise HTTPException(404, f"No order can be told for {told}{more}. With skip_unknown the others are answered.")
-    found: list[Order] = []
-    if len(rows):
-        stock = rows[["item_id", "location_id", "on_hand", "on_order", "lead_days"]].astype(
-            {"on_hand": float, "on_order": float, "lead_days": float}
-        )
-        frame = answers.read(model.requests(rows[["item_id", "location_id"]]))
-        params = answers.bundle.params
-        decisions = answers.mind(restock(model, model.situation(frame, params, stock), params))
-        found = _told(rows[["item_id", "location_id"]].merge(decisions, on=["item_id", "location_id"], how="inner"))
-    return Orders(model=answers.bundle.digest, as_of=answers.bundle.as_of, unknown=unknown, items=found)
+    return rows, unknown
 
 
 def _refuse_stock_of_many(rows: pd.DataFrame) -> None:
@@ -200,14 +242,6 @@ def _refuse_stock_of_many(rows: pd.DataFrame) -> None:
             f"{item} lies at {places} places, and the stock that is told of it at none of them.",
             "Name a location_id with on_hand and on_order.",
         )
-
-
-def _named(item: str, place: str | None) -> str:
-    return item if place is None or pd.isna(place) else f"{item} at {place}"
-
-
-def _why(item: str, known: pd.DataFrame) -> str:
-    return "not there" if (known["item_id"] == item).any() else "it did not sell enough lately to be forecast"
 
 
 def _told(decisions: pd.DataFrame) -> list[Order]:
@@ -233,3 +267,5 @@ def _told(decisions: pd.DataFrame) -> list[Order]:
 
 
 QUESTIONS: dict[str, Question] = {"orders": orders}
+
+PLAIN: dict[str, Plain] = {"orders": published_orders}
