@@ -9,7 +9,13 @@ from ecomine.params import setting
 def _forecast() -> ForecastParams:
     """Quick to learn, and such that no forecast rises with the price and equal histories get equal forecasts."""
     return ForecastParams(
-        likelihood="counts", method="direct", rows=150_000, rounds=200, learning_rate=0.1, max_depth=6, identities=False
+        likelihood="zero_inflated",
+        method="direct",
+        rows=150_000,
+        rounds=200,
+        learning_rate=0.1,
+        max_depth=6,
+        identities=False,
     )
 
 

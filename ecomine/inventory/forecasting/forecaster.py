@@ -20,7 +20,7 @@ from ecomine.inventory.forecasting.panel import DATE, ITEM, LOCATION
 from ecomine.inventory.forecasting.params import ForecastParams
 from ecomine.store import write_json
 
-LIKELIHOODS = ("auto", law.LOG, law.COUNTS)
+LIKELIHOODS = ("auto", law.LOG, law.COUNTS, law.INFLATED)
 METHODS = ("auto", "direct", "recursive")
 PERIODS = "periods"
 
@@ -58,7 +58,8 @@ class DemandForecaster:
         units = censoring.filled(self.kind, sales, rhythm_of.rhythm, params.block)
         design = rhythm_of if units is sales.units else self._design(sales, units)
         test = backtest.run(design, self.kind, params, horizon, seed, threads)
-        self.sure = calibration.calibrate(self.kind, test, sales.censored, horizon, seed, threads)
+        inflated = params.likelihood in ("auto", law.INFLATED)
+        self.sure = calibration.calibrate(self.kind, test, sales.censored, horizon, seed, threads, inflated)
         if sales.censored is not None and sales.censored.any():
             units = self._refilled(design, test.direct)
             design = self._design(sales, units)
@@ -132,8 +133,9 @@ class DemandForecaster:
         """
         ahead, expected, middle, dispersion = self._ahead(horizon, known)
         told = self._quantiles(
-            middle.ravel(), dispersion.ravel(), lambda level: self.sure.single.of(level, expected.ravel())
-        )
+            middle.ravel(), dispersion.ravel(), lambda level: self.sure.single.of(level, expected.ravel()),
+            self.sure.further.of(expected.ravel()),
+        )  # fmt: skip
         open_ = expected.ravel() > 0
         told = {name: np.where(open_, values, 0.0) for name, values in told.items()}
         return self._keys(ahead, horizon).assign(mean=expected.ravel(), **told)
@@ -149,7 +151,7 @@ class DemandForecaster:
         ahead, expected, middle, dispersion = self._ahead(horizon, known)
         share = self.sure.interval.of(coverage, expected.ravel())
         low, high = (
-            law.quantile(self.kind, level, middle.ravel(), dispersion.ravel())
+            law.quantile(self.kind, level, middle.ravel(), dispersion.ravel(), self.sure.further.of(expected.ravel()))
             for level in ((1 - share) / 2, (1 + share) / 2)
         )
         closed = expected.ravel() <= 0
@@ -265,9 +267,11 @@ class DemandForecaster:
     def _dispersion(self, values: np.ndarray) -> np.ndarray:
         return np.maximum(values, law.LEAST_DISPERSION) if self.kind == law.COUNTS else values
 
-    def _quantiles(self, middle: np.ndarray, dispersion: np.ndarray, level: Any) -> dict[str, np.ndarray]:
+    def _quantiles(
+        self, middle: np.ndarray, dispersion: np.ndarray, level: Any, extra: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         """Columns of quantiles, none below the one before."""
-        found = [law.quantile(self.kind, level(one), middle, dispersion) for one in law.LEVELS]
+        found = [law.quantile(self.kind, level(one), middle, dispersion, extra) for one in law.LEVELS]
         return dict(zip(law.NAMES, np.maximum.accumulate(np.array(found), axis=0), strict=True))
 
     def save(self, folder: Path) -> None:

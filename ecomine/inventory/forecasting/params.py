@@ -15,7 +15,9 @@ class ForecastParams:
     )
     gaps: str = setting("zero", "a period without a row: zero (nothing was sold) or closed (nothing could be sold)")
     likelihood: str = setting(
-        "auto", "how units scatter: log (errors in logs), counts, or auto, which takes log for large units"
+        "auto",
+        "how units scatter: log (errors in logs), counts, zero_inflated (counts with further zeros, where validation "
+        "shows them), or auto, which takes log for large units, else zero_inflated",
     )
     method: str = setting(
         "auto", "direct (all distances from the origin), recursive (step by step), or auto: by distance, validated"
