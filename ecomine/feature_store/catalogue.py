@@ -9,6 +9,7 @@ import yaml
 
 from ecomine.errors import FeatureError, SettingsError
 from ecomine.feature_store import browsing, counts, paying
+from ecomine.feature_store.contacts import USER_CONTACTS
 from ecomine.feature_store.copurchase import ITEM_PAIR
 from ecomine.feature_store.declaration import FeatureTable, spans
 from ecomine.feature_store.habits import ITEM_HABITS, USER_HABITS
@@ -29,6 +30,7 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
         ITEM_PAIR,
         *browsing.TABLES,
         *paying.TABLES,
+        USER_CONTACTS,
     )
 }
 
@@ -36,6 +38,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "profiling": ("user_snapshot", "user_habits"),
     "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
     "pricing": ("item_snapshot",),
+    "ads": ("user_snapshot", "user_contacts"),
 }
 """Service → feature tables, in the order of its columns."""
 
