@@ -11,14 +11,17 @@ deployed it, when and from which commit is in the history.
 
 from ecomine.deployment.bundle import Bundle, load
 from ecomine.deployment.overview import status
+from ecomine.deployment.publication import heeded, minded
 from ecomine.deployment.records import current, history, pointer
 from ecomine.deployment.release import online, promote, rollback
 
 __all__ = [
     "Bundle",
     "current",
+    "heeded",
     "history",
     "load",
+    "minded",
     "online",
     "pointer",
     "promote",

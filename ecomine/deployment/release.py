@@ -1,12 +1,11 @@
 """Promotion of a candidate and the way back."""
 
-import shutil
 import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ecomine import layout
-from ecomine.deployment import bundle, records, trial
+from ecomine.deployment import bundle, publication, records, trial
 from ecomine.deployment.lineage import revision
 from ecomine.domain import Check, Domain, FeatureReader
 from ecomine.errors import DeploymentError, EcomineError, GateError
@@ -35,8 +34,8 @@ def promote(context: "Context", domain: Domain, force: bool = False) -> str:
         with bundle.candidate(context, domain) as (digest, folder, changes):
             if digest == champion:
                 bundle.keep(store, name, digest, folder)
-                if not bundle.published(store, name, digest):
-                    _publish(store, name, digest)
+                if not publication.current(store, domain, digest):
+                    publication.publish(store, domain, digest)
                 context.say(f"{name}: {digest[:12]} is deployed already; nothing to do")
                 return digest
             read = online(store, domain).read
@@ -116,7 +115,7 @@ def _change(
         **{name: fact for name, fact in more.items() if fact},
     }
     records.change(context.store, domain.name, action, digest, **facts)
-    _publish(context.store, domain.name, digest)
+    publication.publish(context.store, domain, digest)
 
 
 def _complete(context: "Context", domain: Domain) -> None:
@@ -126,15 +125,8 @@ def _complete(context: "Context", domain: Domain) -> None:
     digest = records.current(store, domain)
     # A damaged champion publishes nothing; what comes next finds and names the damage.
     whole = digest and bundle.damage(store.path(f"{bundle.versions(name)}/{digest}"), digest) is None
-    if digest and whole and not bundle.published(store, name, digest):
-        _publish(store, name, digest)
+    if digest and whole and not publication.current(store, domain, digest):
+        publication.publish(store, domain, digest)
         healed = True
     if healed:
         context.say(f"{name}: completed a deployment that was interrupted")
-
-
-def _publish(store: Store, name: str, digest: str) -> None:
-    """The version's decisions become those of the shop."""
-    decisions = store.path(f"{bundle.versions(name)}/{digest}/{bundle.DECISIONS}")
-    with store.replacing(layout.DECISIONS.format(domain=name)) as path:
-        shutil.copyfile(decisions, path)

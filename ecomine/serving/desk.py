@@ -41,7 +41,8 @@ class Desk:
         reads: list[Read] = []
         said = self.questions[question](replace(answers, look_up=_noting(answers, reads)), self.catalogue, **arguments)
         told = said.model_dump(mode="json")
-        receipt = Receipt(answers.domain.name, answers.bundle.digest, question, arguments, told, reads)
+        version, others = answers.bundle.digest, dict(answers.heeded)
+        receipt = Receipt(answers.domain.name, version, question, arguments, told, reads, heeded=others)
         try:
             response.headers[HEADER] = self.receipts.add(receipt)
         except (OSError, sqlite3.Error) as error:  # a full disk must not keep the shop from its decisions

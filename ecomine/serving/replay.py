@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecomine.deployment import load
+from ecomine.deployment import load, minded
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer
@@ -45,7 +45,11 @@ class Replayer:
         model, bundle = self._loaded[key]
         recorded = Recorded(receipt.reads)
         try:
-            then = Answers(domain, model, bundle, (), recorded)
+            matters = minded(self._store, domain, receipt.heeded)
+            if matters.keys() != receipt.heeded.keys():
+                gone = ", ".join(sorted(receipt.heeded.keys() - matters.keys()))
+                return [f"the version of {gone} that was minded then cannot be read any more"]
+            then = Answers(domain, model, bundle, (), recorded, receipt.heeded, matters)
             said = question(then, self._catalogue, **receipt.arguments)
         except EcomineError as error:
             return [str(error)]
