@@ -90,6 +90,19 @@ def priced(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def placed(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The walked workspace with ads among its domains, and deployed; shared by all tests."""
+    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("placed") / "workspace"))
+    change_params(workspace, domains=["profiling", "recommendation", "ads"])
+    walk(workspace, "features", "materialize")
+    context = Context.of(workspace)
+    for stage, domain in steps(["ads"]):
+        if domain:
+            run(stage.name, domain, context)
+    return workspace
+
+
+@pytest.fixture(scope="session")
 def challenger(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with another candidate, a simpler model, that passed its gate; shared by all tests."""
     workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("challenger") / "workspace"))

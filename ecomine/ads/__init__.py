@@ -15,6 +15,7 @@ from ecomine.ads.budget import Pacer, allocate
 from ecomine.ads.evaluation import evaluate
 from ecomine.ads.fatigue import ContactQ, Fatigue
 from ecomine.ads.features import SERVICE, label
+from ecomine.ads.heeding import HEEDS
 from ecomine.ads.model import Placement
 from ecomine.ads.params import AdsParams, PlacementRules
 from ecomine.ads.placing import DECISION_COLUMNS
@@ -69,4 +70,5 @@ DOMAIN = Domain(
     decide=placing.decide,
     evaluate=evaluate,
     check=check,
+    heeds=HEEDS,
 )

@@ -5,7 +5,7 @@ the log: margin that comes, less the cost of the contacts made, less what would 
 held back, the margin of those who answered stands for it, less costs; a purchase that would have come anyhow counts as
 well, for every method alike. Each method makes as many contacts in a campaign as the model's own cut leaves it: for
 the same money, whom? `frequency` takes who ordered most lately, `response` who answers most probably, `everyone` all
-alike, each with the same chance.
+alike, each with the same chance; `all contacted`, in the metrics alone, spends what it takes to reach them all.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def evaluate(model: Placement, frame: pd.DataFrame, truth: pd.DataFrame, params:
             "are needed. Bring a longer history, or change ads.test_days."
         )
     scored = model.score(frame)
-    methods = choices(scored, frame, truth, params, model.seed)
+    methods = choices(scored, frame, params, model)
     treated = truth["treated"].to_numpy(float)
     cost = np.where(truth["cost"] >= 0, truth["cost"], scored["cost"]) * treated
     reward = truth["money"].to_numpy(float) - cost
@@ -64,20 +64,19 @@ def evaluate(model: Placement, frame: pd.DataFrame, truth: pd.DataFrame, params:
     return Evaluation(found, values, _plots(scores, scored, truth, treated, gain, methods))
 
 
-def choices(
-    scored: pd.DataFrame, frame: pd.DataFrame, truth: pd.DataFrame, params: AdsParams, seed: int
-) -> dict[str, np.ndarray]:
+def choices(scored: pd.DataFrame, frame: pd.DataFrame, params: AdsParams, model: Placement) -> dict[str, np.ndarray]:
     """Method → probability with which it makes each contact; of every campaign as many as the model."""
     profit = (scored["uplift"] * scored["value"] - scored["cost"]).to_numpy(float)
-    response = (scored["response"] * scored["value"] - scored["cost"]).to_numpy(float)
     least = np.maximum(scored["cut"].to_numpy(float), params.rules.least_profit)
-    model = (profit >= least) & (profit > params.rules.least_profit)
+    chosen = (profit >= least) & (profit > params.rules.least_profit)
     campaign = pd.factorize(scored["campaign_id"], sort=True)[0]
-    count = np.bincount(campaign, model.astype(float))
+    count = np.bincount(campaign, chosen.astype(float))
     size = np.bincount(campaign)
-    found = {"model": model.astype(float)}
-    for name, score in (("response", response), ("frequency", frequency(frame))):
-        found[name] = (_places(campaign, score, seed) < count[campaign]).astype(float)
+    found, rivals = {"model": chosen.astype(float)}, {"frequency": frequency(frame)}
+    if model.claims:  # where it does not, the model is the response model
+        rivals["response"] = (scored["response"] * scored["value"] - scored["cost"]).to_numpy(float)
+    for name, score in rivals.items():
+        found[name] = (_places(campaign, score, model.seed) < count[campaign]).astype(float)
     return found | {"everyone": (count / size)[campaign]}
 
 

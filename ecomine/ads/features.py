@@ -66,7 +66,7 @@ def campaigns_of(inputs: Inputs) -> pd.DataFrame:
         price = "p.price"
         join = of_item.format("median(unit_price) AS price", "order_lines", "p")
         if {"unit_cost", "item_id"} <= set(view(inputs, "items")):
-            share = "greatest(1 - g.unit_cost / nullif(p.price, 0), 0)"
+            share = "CASE WHEN p.price > 0 AND g.unit_cost IS NOT NULL THEN greatest(1 - g.unit_cost / p.price, 0) END"
             join += " " + of_item.format("max(unit_cost) AS unit_cost", "items", "g")
     query = CAMPAIGNS.format(none=NONE, share=share, price=price, join=join)
     query = query.replace("FROM campaigns c", f"FROM {_whole(inputs, 'campaigns')} c")

@@ -5,6 +5,8 @@ suffice for everybody is felt through the campaign's cut: the profit that a cont
 a bid is lowered by the same price of money. A declared share of decisions is drawn evenly among what is allowed.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -33,64 +35,71 @@ OPEN = (policy.CHOSEN, policy.BETTER, policy.NOT_WORTH_IT, policy.SPENT)
 WHOLE = "counted as if every response was the contact's doing, since nobody was held back by chance"
 
 
-def decide(
-    model: Placement,
-    frame: pd.DataFrame,
-    params: AdsParams,
-    contacts: pd.DataFrame | None = None,
-    draw: str = "",
-    now: datetime | None = None,
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Situation:
+    """What is known beside the model when somebody is decided on.
+
+    now: the moment, that of the model by default; contacts (user_id, campaign_id, event_timestamp) made since;
+    exhausted: campaigns that have spent their money since; draw: names the drawing of lots. The same name gives the
+    same lots.
+    """
+
+    now: datetime | None = None
+    contacts: pd.DataFrame | None = None
+    exhausted: Sequence[str] = ()
+    draw: str = ""
+
+
+AS_KNOWN = Situation()
+
+
+def decide(model: Placement, frame: pd.DataFrame, params: AdsParams, situation: Situation = AS_KNOWN) -> pd.DataFrame:
     """Decisions: columns DECISION_COLUMNS, a row a person, sorted by user_id.
 
-    `contacts` (user_id, campaign_id, event_timestamp) are known beside those the model knows; `draw` names the drawing
-    of lots, so that the same name gives the same lots. Raises FeatureError where a feature the model learned from is
-    missing.
+    Raises FeatureError where a feature the model learned from is missing.
     """
     scored = model.score(frame)
     if scored.empty:
         return pd.DataFrame(columns=list(DECISION_COLUMNS))
-    now = now or model.as_of
-    made = model.contacts if contacts is None else pd.concat([model.contacts, contacts], ignore_index=True)
-    rows = candidates(model, scored, made, params, now)
-    users, lot = np.unique(rows["user_id"].to_numpy(object)), f"{draw} {model.seed}"
+    rows = candidates(model, scored, params, situation)
+    users, lot = np.unique(rows["user_id"].to_numpy(object)), f"{situation.draw} {model.seed}"
     taken = drawn(chances(rows, params.exploration_share), users, lot)
     return told(model, rows, taken, users, lot)
 
 
-def candidates(
-    model: Placement, scored: pd.DataFrame, contacts: pd.DataFrame, params: AdsParams, now: datetime
-) -> pd.DataFrame:
+def candidates(model: Placement, scored: pd.DataFrame, params: AdsParams, situation: Situation) -> pd.DataFrame:
     """A row a person and campaign, sorted, with profit, bid, whether no rule forbids it, and whether it is wanted."""
+    now, made = situation.now or model.as_of, model.contacts
+    if situation.contacts is not None and len(situation.contacts):
+        made = pd.concat([made, situation.contacts], ignore_index=True)
     running = model.campaigns[model.campaigns["running"]]
-    known = scored[scored["campaign_id"].isin(running["campaign_id"])]
-    state = model.fatigue.histories(known["user_id"].to_numpy(object), contacts, now)
-    later = model.fatigue.later[state]
+    known = scored[scored["campaign_id"].isin(running["campaign_id"])].reset_index(drop=True)
+    later = model.fatigue.later[model.fatigue.histories(known["user_id"].to_numpy(object), made, now)]
     around = Surroundings(
         now,
         running[["campaign_id", "start_date", "end_date"]],
         consent=model.users.loc[model.users["consent"], "user_id"],
-        contacts=contacts,
+        contacts=made,
     )
+    # What a contact takes from those to come is part of its cost.
     asked = known.assign(creative_id=NONE, cost=known["cost"] + later)
-    told_of = policy.decide(asked, around, params.rules)
-    rows = told_of.merge(known, on=["user_id", "campaign_id"], how="left")
-    rows["later"] = rows[["user_id", "campaign_id"]].merge(
-        known.assign(later=later)[["user_id", "campaign_id", "later"]], how="left"
-    )["later"]
-    money = rows["campaign_id"].map(running.set_index("campaign_id")["share"]).to_numpy(float) > 0
-    rows.loc[rows["reason"].isin(OPEN) & ~money, "reason"] = policy.SPENT
-    rows["allowed"] = rows["reason"].isin(OPEN) & money
+    judged = policy.decide(asked, around, params.rules)
+    keys = ["user_id", "campaign_id"]
+    rows = judged.drop(columns="bid").merge(known, on=keys, how="left")
+    share = rows["campaign_id"].map(running.set_index("campaign_id")["share"]).to_numpy(float)
+    broke = (share <= 0) | rows["campaign_id"].isin(situation.exhausted).to_numpy(bool)
+    rows.loc[rows["reason"].isin(OPEN) & broke, "reason"] = policy.SPENT
+    rows["allowed"] = rows["reason"].isin(OPEN) & ~broke
+    profit, cost = rows["expected_incremental_profit"].to_numpy(float), rows["cost"].to_numpy(float)
     least = np.maximum(rows["cut"].to_numpy(float), params.rules.least_profit)
-    rows["wanted"] = rows["allowed"] & (rows["expected_incremental_profit"].to_numpy(float) >= least)
-    rows.loc[~(rows["expected_incremental_profit"] > params.rules.least_profit), "wanted"] = False
-    worth = rows["expected_incremental_profit"].to_numpy(float) + rows["cost"].to_numpy(float)
-    price = np.maximum(least, 0.0) / np.maximum(rows["cost"].to_numpy(float), 1e-9)
-    rows["bid"] = np.maximum(worth, 0.0) / (1.0 + np.where(rows["cost"] > 0, price, 0.0))
+    rows["wanted"] = rows["allowed"] & (profit >= least) & (profit > params.rules.least_profit)
+    # The price of money: what a contact must earn beyond its cost, a unit of cost (Balseiro, Besbes, Weintraub 2015).
+    price = np.divide(np.maximum(least, 0.0), cost, out=np.zeros(len(rows)), where=cost > 0)
+    rows["bid"] = np.maximum(profit + cost, 0.0) / (1.0 + price)
     nobody = scored.loc[~scored["user_id"].isin(rows["user_id"]), ["user_id"]].drop_duplicates()
     if len(nobody):
         rows = pd.concat([rows, nobody.assign(campaign_id=NONE, allowed=False, wanted=False, reason=NO_CAMPAIGN)])
-    return rows.sort_values(["user_id", "campaign_id"], ignore_index=True)
+    return rows.sort_values(keys, ignore_index=True)
 
 
 def chances(rows: pd.DataFrame, explore: float) -> pd.DataFrame:

@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from fastapi import APIRouter
 
 from ecomine.serving.desk import Desk, Question
-from ecomine.serving.routes import pricing, profiling, recommendation
+from ecomine.serving.routes import ads, pricing, profiling, recommendation
 
 ROUTES: dict[str, Callable[[Desk], APIRouter]] = {
     "profiling": profiling.router,
     "recommendation": recommendation.router,
     "pricing": pricing.router,
+    "ads": ads.router,
 }
 
 QUESTIONS: dict[str, Mapping[str, Question]] = {
     "profiling": profiling.QUESTIONS,
     "recommendation": recommendation.QUESTIONS,
     "pricing": pricing.QUESTIONS,
+    "ads": ads.QUESTIONS,
 }
 """What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""
