@@ -79,7 +79,7 @@ PASSES = 3
 LEAST_MET = 100
 """Contacts, and days without, from which on a history has a value."""
 
-CLEARLY = 2.0
+CLEARLY = 3.0
 """Standard errors by which contacts of the tired must do less, or there is no fatigue to speak of."""
 
 
