@@ -127,10 +127,14 @@ class Fatigue:
         return cls(days, later, f"a contact of the tired brings {gap:.3f} less, standard error {error:.3f}")
 
     def histories(self, users: np.ndarray, contacts: pd.DataFrame, now: datetime) -> np.ndarray:
-        """The state of each of `users`: who of `contacts` (user_id, event_timestamp) was reached on which last day."""
+        """The state of each of `users` before today's decision, from `contacts` (user_id, event_timestamp).
+
+        Yesterday is the newest day; a contact of today counts as one of yesterday.
+        """
         age = (pd.Timestamp(now).normalize() - contacts["event_timestamp"].dt.normalize()).dt.days.to_numpy()
-        inside = (age >= 0) & (age < self.days)
-        bits = pd.DataFrame({"user_id": contacts["user_id"].to_numpy(object)[inside], "age": age[inside]})
+        inside = (age >= 0) & (age <= self.days)
+        ago = np.maximum(age[inside], 1) - 1
+        bits = pd.DataFrame({"user_id": contacts["user_id"].to_numpy(object)[inside], "age": ago})
         bits = bits.drop_duplicates()
         state = bits.assign(bit=2 ** bits["age"].to_numpy(int)).groupby("user_id")["bit"].sum()
         return state.reindex(users).fillna(0).to_numpy(int)

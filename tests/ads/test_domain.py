@@ -238,9 +238,9 @@ def test_fatigue_is_taken_off_only_where_the_log_shows_it(shop: Tables) -> None:
     restored = Fatigue.restore(found.state())
     assert restored.later.tolist() == found.later.tolist()
     contacts = pd.DataFrame({"user_id": ["a", "a", "b"], "event_timestamp": pd.to_datetime(
-        ["2024-03-01 08:00", "2024-02-28", "2024-02-01"])})  # fmt: skip
+        ["2024-03-01 08:00", "2024-02-28 23:00", "2024-02-01 09:00"])})  # fmt: skip
     state = found.histories(np.array(["a", "b", "c"], object), contacts, datetime(2024, 3, 1, 12))
-    assert state.tolist() == [0b101, 0, 0]
+    assert state.tolist() == [0b11, 0, 0]
 
 
 def test_fatigue_lowers_what_a_contact_is_worth(shop: Tables, learnt: tuple[Inputs, Placement, pd.DataFrame]) -> None:
