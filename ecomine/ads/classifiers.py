@@ -116,7 +116,7 @@ class HashedLogistic:
                 self._learn(frame.iloc[rows], label[rows])
         return self._end()
 
-    def fit_blocks(self, blocks: Blocks, passes: int = 2) -> "HashedLogistic":
+    def fit_blocks(self, blocks: Blocks, passes: int = 1) -> "HashedLogistic":
         """As `fit`, from blocks, each in an order of its own. The first block tells the classes of numbers."""
         self._begin(next(blocks())[0])
         for _ in range(passes):
