@@ -9,6 +9,7 @@ import yaml
 
 from ecomine.errors import FeatureError, SettingsError
 from ecomine.feature_store import browsing, counts, live, paying, shelves
+from ecomine.feature_store.contacts import USER_CONTACTS
 from ecomine.feature_store.copurchase import ITEM_PAIR
 from ecomine.feature_store.declaration import FeatureTable, spans
 from ecomine.feature_store.habits import ITEM_HABITS, USER_HABITS
@@ -31,6 +32,7 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
         *paying.TABLES,
         *live.TABLES,
         *shelves.TABLES,
+        USER_CONTACTS,
     )
 }
 
@@ -39,6 +41,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
     "pricing": ("item_snapshot",),
     "inventory": ("item_snapshot", "stock_snapshot"),
+    "ads": ("user_snapshot", "user_contacts"),
 }
 """Service → feature tables, in the order of its columns."""
 
