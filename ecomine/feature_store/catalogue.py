@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ecomine.errors import FeatureError, SettingsError
-from ecomine.feature_store import browsing, counts, paying
+from ecomine.feature_store import browsing, counts, paying, verdicts
 from ecomine.feature_store.copurchase import ITEM_PAIR
 from ecomine.feature_store.declaration import FeatureTable, spans
 from ecomine.feature_store.habits import ITEM_HABITS, USER_HABITS
@@ -29,6 +29,7 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
         ITEM_PAIR,
         *browsing.TABLES,
         *paying.TABLES,
+        *verdicts.TABLES,
     )
 }
 
@@ -36,6 +37,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "profiling": ("user_snapshot", "user_habits"),
     "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
     "pricing": ("item_snapshot",),
+    "risk": ("user_snapshot", *(table.name for table in verdicts.TABLES)),
 }
 """Service → feature tables, in the order of its columns."""
 
