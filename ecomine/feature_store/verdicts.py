@@ -15,7 +15,11 @@ FEATURES = (
     Feature("frauds", "payments", "payments known to be fraud by now", lambda t, w: t.frauds, default=0.0),
     Feature("honest", "payments", "payments known to be honest by now", lambda t, w: t.honest, default=0.0),
     Feature(
-        "fraud_money", "money", "money of the payments known to be fraud by now", lambda t, w: total(t.money), default=0.0
+        "fraud_money",
+        "money",
+        "money of payments known to be fraud by now",
+        lambda t, w: total(t.money),
+        default=0.0,
     ),
 )
 

@@ -95,7 +95,8 @@ class AnomalyDetector:
     def save(self, folder: Path, name: str = "anomalies") -> None:
         """JSON, Parquet, and npz for the forest."""
         self.forest.save(folder / f"{name}.npz")
-        write_frame(folder / f"{name}-usual.parquet", _table([tail for pair in self.tails for tail in pair], self.usual, self.strange))
+        columns = [tail for pair in self.tails for tail in pair]
+        write_frame(folder / f"{name}-usual.parquet", _table(columns, self.usual, self.strange))
         if self.own is not None:
             write_frame(folder / f"{name}-entities.parquet", self.own.reset_index())
         state = {
@@ -142,9 +143,7 @@ class AnomalyDetector:
         names = [f"{kind}_{number}" for kind in ("middle", "spread") for number in range(len(self.columns))]
         return pd.DataFrame(table, columns=names, index=middle.index.rename("entity"))
 
-    def _distances(
-        self, frame: pd.DataFrame, entity: pd.Series | np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _distances(self, frame: pd.DataFrame, entity: pd.Series | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Of each value whether it lies above the median, and its distance in robust deviations (rows × columns)."""
         require(frame.columns, self.columns, "rows")
         filled = self._filled(frame[self.columns].to_numpy(float))
@@ -173,7 +172,8 @@ class AnomalyDetector:
         return rare.max(axis=1), together, self.forest.isolation(self._filled(frame[self.columns].to_numpy(float)))
 
     def _strangest(self, frame: pd.DataFrame, rare: np.ndarray) -> np.ndarray:
-        return np.max([tail.rarity(view) for tail, view in zip(self.usual, self._views(frame, rare), strict=True)], axis=0)
+        views = zip(self.usual, self._views(frame, rare), strict=True)
+        return np.asarray(np.max([tail.rarity(view) for tail, view in views], axis=0))
 
 
 def _table(columns: list[Tail], views: list[Tail], last: Tail) -> pd.DataFrame:

@@ -39,7 +39,7 @@ class RareEvents:
 
     monotone: column → 1 (the probability may only rise with it) or -1. The calibration (Platt 1999) is learned on parts
     of the rows that the predicting trees had not seen: stretches of consecutive rows, so that rows in order of time are
-    judged by models of other times.
+    judged by models of other times. After `fit`, `apart` has the calibrated probabilities that these gave.
     """
 
     PARTS = 3
@@ -72,6 +72,7 @@ class RareEvents:
             self._grow(values[~here], event[~here], 1)
             apart[here] = self._margin(values[here])
         self.line = calibration(apart, event)
+        self.apart = np.asarray(special.expit(self.line[0] + self.line[1] * apart))
         self._grow(values, event, self.settings.seeds)
         return self
 

@@ -117,14 +117,12 @@ KINDS: dict[str, Change] = {
 """The kinds, in the order in which orders are dealt to them."""
 
 
-def inject(
-    lines: pd.DataFrame, since: pd.Timestamp, share: float, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def inject(lines: pd.DataFrame, since: pd.Timestamp, share: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lines with anomalies among the orders later than `since`, and the truth: order_id, kind, anomaly, loss.
 
     share: of these orders, equally many of each kind, at least one. A run of orders is one anomaly (its number), found
-    with any of them. loss: the money at stake, what the chosen order was worth before or after, whichever is more; 0 for
-    the others of a run. Nothing is injected where there are too few orders.
+    with any of them. loss: the money at stake, what the chosen order was worth before or after, whichever is more; 0
+    for the others of a run. Nothing is injected where there are too few orders.
     """
     random = np.random.default_rng(seed)
     late = lines.groupby("order_id")["event_timestamp"].transform("min") > since

@@ -9,12 +9,13 @@ import pandas as pd
 
 ORDER_COLUMNS = (
     "value", "lines", "most_units", "units_to_usual", "price_to_usual", "price_below_usual", "price_level",
-    "discount_share", "discount_weight", "new_items", "value_to_usual", "orders_minutes", "orders_day", "repeats_day", "hour_distance", "new_place",
-    "haste_elsewhere",
+    "discount_share", "discount_weight", "new_items", "value_to_usual", "orders_minutes", "orders_day", "repeats_day",
+    "hour_distance", "new_place", "haste_elsewhere",
 )  # fmt: skip
 """What an order is judged by: logarithms, shares and counts."""
 
-KEYS = ["order_id", "user_id", "event_timestamp", "amount"]
+KEYS = ["order_id", "user_id", "event_timestamp", "amount", "stake"]
+"""stake: what the order is worth, at list prices where these are more."""
 
 VIEW = "lines_of_orders"
 FEW = 3
@@ -42,7 +43,7 @@ WINDOW item AS (PARTITION BY item_id ORDER BY moment
 
 
 def _apart(value: str, total: str, squares: str, spread: float) -> str:
-    """SQL: by how many deviations a logarithm lies above its item's mean; the deviation is mixed with FEW of `spread`."""
+    """SQL: by how many deviations a logarithm lies above its item's mean, mixed with FEW of `spread`."""
     mean = f"({total} / sold)"
     variance = f"(({squares} - {total} * {mean}) / 1e8 + {FEW} * {spread**2}) / (sold + {FEW})"
     return f"CASE WHEN sold >= {FEW} THEN ({value} - {mean}) / 10000.0 / sqrt(greatest({variance}, 1e-6)) END"
@@ -50,7 +51,8 @@ def _apart(value: str, total: str, squares: str, spread: float) -> str:
 
 _ORDERS = f"""
 SELECT order_id, min(user_id) AS user_id, min(place) AS place, min(moment) AS event_timestamp,
-    sum(money) / 10000.0 AS amount, ln(1 + sum(money) / 10000.0) AS value,
+    sum(money) / 10000.0 AS amount, greatest(sum(listed), sum(money)) / 10000.0 AS stake,
+    ln(1 + sum(money) / 10000.0) AS value,
     CAST(round(ln(1 + sum(money) / 10000.0) * 10000) AS BIGINT) AS log_value,
     ln(1 + count(*)) AS lines, ln(max(greatest(quantity, 1))) AS most_units,
     coalesce(max({_apart("log_units", "sizes", "size_squares", 0.3)}), 0) AS units_to_usual,
@@ -64,7 +66,8 @@ FROM ({_LINES}) GROUP BY order_id
 """
 
 _JUDGED = f"""
-SELECT * EXCLUDE (log_value, place, spent, east, north, orders, visits, angle, before_minutes, before_day, same, elsewhere),
+SELECT * EXCLUDE (log_value, place, spent, east, north, orders, visits, angle, before_minutes, before_day, same,
+        elsewhere),
     CASE WHEN orders > 0 THEN value - spent / orders / 10000.0 ELSE 0 END AS value_to_usual,
     ln(1 + before_minutes) AS orders_minutes, ln(1 + before_day) AS orders_day, ln(1 + same) AS repeats_day,
     CASE WHEN orders > 0

@@ -54,7 +54,9 @@ def names() -> list[str]:
         columns += [f"{one}_payments_{w}" for w in WINDOWS] + [f"{one}_amount_{w}" for w in WINDOWS]
         columns += [f"{one}_{what}" for what in ("payments", "age_days", "hours_since_before", "amount_to_mean")]
         columns += [f"{one}_{short(other)}s_{w}" for other in MET if other != name for w in COMPANY]
-    return columns + [f"{short(one)}_{short(other)}_{what}" for one, other in PAIRS for what in ("payments", "age_days")]
+    return columns + [
+        f"{short(one)}_{short(other)}_{what}" for one, other in PAIRS for what in ("payments", "age_days")
+    ]
 
 
 def velocities(payments: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:

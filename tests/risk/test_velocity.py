@@ -14,9 +14,8 @@ from ecomine.risk.velocity import ENTITIES, names, velocities
 
 def payments(seed: int, count: int = 60, days: float = 120.0) -> pd.DataFrame:
     random = np.random.default_rng(seed)
-    seconds = random.choice([random.uniform(0, days * 86_400), random.uniform(0, 86_400)], count) + 60 * random.integers(
-        0, 2_000, count
-    )
+    start = random.choice([random.uniform(0, days * 86_400), random.uniform(0, 86_400)], count)
+    seconds = start + 60 * random.integers(0, 2_000, count)
 
     def ids(letter: str, most: int) -> np.ndarray:
         drawn = random.integers(0, most, count)
@@ -70,8 +69,8 @@ def test_an_entity_with_very_many_payments_is_cut_short_in_both(monkeypatch: pyt
     np.testing.assert_array_equal(together.to_numpy(), alone(table))
 
 
-def test_what_is_told_was_known(seed: int = 5) -> None:
-    table = payments(seed)
+def test_what_is_told_was_known() -> None:
+    table = payments(5)
     moment = table["event_timestamp"].sort_values().iloc[40]
     before = (table["event_timestamp"] <= moment).to_numpy()
     pd.testing.assert_frame_equal(velocities(table[before]), velocities(table)[before])
