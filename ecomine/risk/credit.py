@@ -22,10 +22,11 @@ MONOTONE = {"log_amount": 1, "income": -1}
 _ACCOUNTS = """
 SELECT account_id, credit.user_id, credit.event_timestamp, credit.amount, CAST(defaulted AS DOUBLE) AS bad,
     count(past.order_id) AS orders, coalesce(sum(CAST(past.money AS DECIMAL(18, 4))), 0)::DOUBLE AS spend,
-    epoch(credit.event_timestamp - min(past.moment)) / 86400 AS tenure_days
+    (epoch(credit.event_timestamp) - epoch(min(past.moment))) / 86400 AS tenure_days
 FROM credit_known AS credit LEFT JOIN credit_orders AS past
     ON past.user_id = credit.user_id AND past.moment < credit.event_timestamp
-GROUP BY ALL ORDER BY credit.event_timestamp, account_id
+GROUP BY account_id, credit.user_id, credit.event_timestamp, credit.amount, defaulted
+ORDER BY credit.event_timestamp, account_id
 """
 
 
@@ -99,6 +100,9 @@ def _accounts(inputs: Inputs) -> pd.DataFrame:
         accounts = connection.sql(_ACCOUNTS).df()
     finally:
         connection.execute("DROP VIEW credit_known; DROP VIEW credit_orders")
+    # A default is told early, a good end late: accounts too young to have ended well would be bad ones alone.
+    last_good = accounts.loc[accounts["bad"] == 0, "event_timestamp"].max()
+    accounts = accounts[accounts["event_timestamp"] <= last_good].reset_index(drop=True)
     people = tables["users"].df().set_index("user_id") if "users" in tables else pd.DataFrame()
     for name in ("age_group", "income_group"):
         accounts[name] = accounts["user_id"].map(people[name]) if name in people else None

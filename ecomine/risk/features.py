@@ -93,6 +93,7 @@ def payments_of(inputs: Inputs) -> pd.DataFrame:
     """All payments up to as_of, in order of time and payment_id, with what was known of them by then."""
     table = inputs.tables["payments"].filter(f"event_timestamp <= TIMESTAMP '{inputs.as_of}'")
     frame = table.order("event_timestamp, payment_id").df()
+    frame["is_fraud"] = frame["is_fraud"].astype("boolean")
     known = frame["label_timestamp"].le(pd.Timestamp(inputs.as_of)) & frame["is_fraud"].notna()
     frame["is_fraud"] = frame["is_fraud"].where(known)
     frame["label_timestamp"] = frame["label_timestamp"].where(known)
@@ -132,8 +133,8 @@ def _payments(inputs: Inputs) -> Rows:
     test = ((time > parts.start) & (time <= parts.end)).to_numpy()
     asked = train | test
     own = own_columns(payments, asked)
-    fraud = payments["is_fraud"].eq(True)
-    known = np.where(train, fraud & told.le(pd.Timestamp(parts.start)), fraud).astype(float)
+    fraud = payments["is_fraud"].eq(True).fillna(False).to_numpy(bool)
+    known = np.where(train, fraud & told.le(pd.Timestamp(parts.start)).to_numpy(), fraud).astype(float)
     rows = rows_of(payments, asked, own, None).assign(**{LABEL: known[asked]})
     early = train[asked]
     later = rows[~early].reset_index(drop=True)
