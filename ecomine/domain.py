@@ -132,6 +132,18 @@ class Tunable:
 
 
 @dataclass(frozen=True)
+class Heed:
+    """How a domain minds what another one has decided.
+
+    read(the other's decisions) → what matters of them, made once a version of the other
+    apply(own decisions, what matters) → own decisions, with the same columns
+    """
+
+    read: Callable[[pd.DataFrame], Any]
+    apply: Callable[[pd.DataFrame, Any], pd.DataFrame]
+
+
+@dataclass(frozen=True)
 class Domain:
     """One kind of daily decision.
 
@@ -146,6 +158,8 @@ class Domain:
     succeed(candidate's folder, its decisions, champion's folder) → decisions, changes: what a candidate takes over
         from the version that it follows, such as names, in its files and decisions; and what changes for how many
         (columns before, after, customers, share). The same for the same two versions; trained models know nothing of it
+    heeds: other domain's name → how its deployed decisions are minded whenever own ones are published or answered. What
+        is trained, proposed and gated does not depend on it, so that one domain can be made without another
     """
 
     name: str
@@ -165,3 +179,4 @@ class Domain:
     check: Callable[[Any, pd.DataFrame, Inputs], list[Check]]
     tunable: Tunable | None = None
     succeed: Callable[[Path, pd.DataFrame, Path], tuple[pd.DataFrame, pd.DataFrame]] | None = None
+    heeds: Mapping[str, Heed] = field(default_factory=dict)

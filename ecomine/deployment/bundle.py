@@ -92,7 +92,7 @@ def verify(folder: Path, digest: str) -> None:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise DeploymentError(f"{where} has no {MANIFEST} in {folder}. {mend}")
-    if _sha256(manifest) != digest:
+    if sha256(manifest) != digest:
         raise DeploymentError(f"{where} is damaged: {MANIFEST} is not the one that gave it its name. {mend}")
     files = json.loads(manifest.read_text())["files"]
     for name, expected in files.items():
@@ -104,7 +104,7 @@ def verify(folder: Path, digest: str) -> None:
             raise DeploymentError(
                 f"{where} is damaged: {name} has {size:,} bytes; expected {expected['size']:,}. {mend}"
             )
-        if _sha256(path) != expected["sha256"]:
+        if sha256(path) != expected["sha256"]:
             raise DeploymentError(f"{where} is damaged: {name} was changed after it was deployed. {mend}")
     extra = sorted(set(_files(folder)) - set(files) - {MANIFEST})
     if extra:
@@ -118,15 +118,6 @@ def damage(folder: Path, digest: str) -> str | None:
     except DeploymentError as error:
         return str(error)
     return None
-
-
-def published(store: Store, domain: str, digest: str) -> bool:
-    """Whether the decisions of the shop are those of this version."""
-    decisions = store.path(layout.DECISIONS.format(domain=domain))
-    manifest = store.path(f"{versions(domain)}/{digest}/{MANIFEST}")
-    if not decisions.is_file() or not manifest.is_file():
-        return False
-    return bool(_sha256(decisions) == json.loads(manifest.read_text())["files"][DECISIONS]["sha256"])
 
 
 def load(store: Store, domain: Domain, digest: str | None = None) -> tuple[Any, Bundle]:
@@ -182,16 +173,14 @@ def _build(context: "Context", domain: Domain, folder: Path) -> tuple[str, Path,
     features = list(feature_store.service_features(store.workspace, domain.service))
     write_json(folder / "features.json", {"service": domain.service, "entity": domain.entity, "features": features})
     write_json(folder / "lineage.json", lineage(store, name, context.as_of))
-    files = {
-        file: {"sha256": _sha256(folder / file), "size": (folder / file).stat().st_size} for file in _files(folder)
-    }
+    files = {file: {"sha256": sha256(folder / file), "size": (folder / file).stat().st_size} for file in _files(folder)}
     write_json(folder / MANIFEST, {"format": FORMAT, "domain": name, "files": files})
     for file in _files(folder):
         (folder / file).chmod(0o444)
         sync(folder / file)
     for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         sync(inner)
-    return _sha256(folder / MANIFEST), folder, changes
+    return sha256(folder / MANIFEST), folder, changes
 
 
 def _follow(context: "Context", domain: Domain, folder: Path) -> list[dict[str, Any]]:
@@ -237,6 +226,6 @@ def _files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

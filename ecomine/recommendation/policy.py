@@ -14,6 +14,9 @@ from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import codes
 
+BOUGHT = "bought "
+"""How the reason of a product begins that the customer has bought before."""
+
 DECISION_COLUMNS = ("user_id", "rank", "item_id", "score", "propensity", "reason")
 
 
@@ -119,5 +122,5 @@ def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
 
 def _habit(orders: np.ndarray, days: np.ndarray) -> np.ndarray:
     ago = np.select([days < 1, days == 1], ["today", "yesterday"], days.astype(str).astype(object) + " days ago")
-    times = np.where(orders == 1, "bought once, ", "bought " + orders.astype(str).astype(object) + " times, last ")
+    times = np.where(orders == 1, f"{BOUGHT}once, ", BOUGHT + orders.astype(str).astype(object) + " times, last ")
     return np.asarray(times + ago, object)

@@ -52,7 +52,10 @@ class Read:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was asked, what answered, what it had read, what it said."""
+    """What was asked, what answered, what it had read, what it said; which versions of other domains it minded.
+
+    step: by which step of the line-up the answer came.
+    """
 
     domain: str
     model: str
@@ -62,6 +65,8 @@ class Receipt:
     reads: list[Read] = field(default_factory=list)
     id: str = ""
     when: datetime = datetime.min
+    heeded: dict[str, str] = field(default_factory=dict)
+    step: str = "deployed"
 
 
 class Receipts:
@@ -168,7 +173,8 @@ def _packed(receipt: Receipt) -> bytes:
     """JSON on one line, then the numbers column by column, since columns are what repeats; compressed."""
     said = {
         "domain": receipt.domain, "model": receipt.model, "question": receipt.question,
-        "arguments": receipt.arguments, "answer": receipt.answer,
+        "arguments": receipt.arguments, "answer": receipt.answer, "heeded": receipt.heeded,
+        "step": receipt.step,
         "reads": [{"keys": one.keys, "features": one.features, "tables": one.tables} for one in receipt.reads],
     }  # fmt: skip
     parts = [json.dumps(said, allow_nan=False).encode(), b"\n"]

@@ -13,9 +13,10 @@ from ecomine.pricing.panel import RIVAL
 from ecomine.pricing.policies import Known
 from ecomine.pricing.policy import items_of, suggest
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
+from ecomine.serving.published import Published
+from ecomine.serving.seat import Answers
 
 Money = Annotated[float, Field(gt=0, le=1e9)]
 
@@ -133,7 +134,8 @@ def router(desk: Desk) -> APIRouter:
 
         404 where a product is not known, unless `skip_unknown`.
         """
-        return desk.answer(Prices, response, "prices", basket=basket.model_dump())
+        alone = basket.items[0].item_id if len(basket.items) == 1 else None
+        return desk.answer(Prices, response, "prices", unit=alone, basket=basket.model_dump(exclude_unset=True))
 
     return routes
 
@@ -223,4 +225,30 @@ def _told(decisions: pd.DataFrame) -> dict[str, Price]:
     }  # fmt: skip
 
 
+def published_prices(published: Published, catalogue: Catalogue, basket: dict[str, Any]) -> Prices:
+    """Prices published last; a product of which the request says more than its name keeps its price."""
+    asked = Basket.model_validate(basket)
+    wanted = [item.item_id for item in asked.items]
+    if len(set(wanted)) < len(wanted):
+        raise BadRequestError("items names a product twice.", "Name each product once.")
+    rows = published.frame[published.frame["item_id"].isin(wanted)].copy()
+    known = set(rows["item_id"])
+    unknown = {item: "no price was published for it" for item in wanted if item not in known}
+    if unknown and not asked.skip_unknown:
+        raise HTTPException(404, f"No price can be told for {', '.join(list(unknown)[:TOLD])}.")
+    more = {item.item_id: item.price for item in asked.items if item.model_fields_set - {"item_id"}}
+    kept = rows["item_id"].isin(more)
+    price = rows["item_id"].map(more).astype(float).fillna(rows["price"])
+    changes = [name for name in rows if name.endswith("_change") or name == "change"]
+    rows.loc[kept, changes] = 0.0
+    rows.loc[kept, "reason"] = "kept: a new price cannot be computed at this moment"
+    rows.loc[kept, "binding_rule"] = "none"
+    rows = rows.assign(price=price, suggested_price=rows["suggested_price"].mask(kept, price))
+    found = _told(rows)
+    items = [found[item] for item in wanted if item in found]
+    return Prices(model=published.digest, as_of=published.as_of, unknown=unknown, items=items)
+
+
 QUESTIONS: dict[str, Question] = {"prices": prices}
+
+PLAIN: dict[str, Plain] = {"prices": published_prices}

@@ -8,9 +8,12 @@ from fastapi import APIRouter, HTTPException, Path, Response
 from pydantic import BaseModel, Field
 
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, Problem
+from ecomine.serving.published import Published
+from ecomine.serving.seat import Answers
+
+UNKNOWN = "This customer is not known: nobody of this id has bought anything yet."
 
 EXAMPLE: dict[str, Any] = {
     "user_id": "1",
@@ -84,7 +87,7 @@ def router(desk: Desk) -> APIRouter:
         response: Response,
     ) -> Profile:
         """Who a customer is, what they will probably do, and why; 404 for somebody who has bought nothing yet."""
-        return desk.answer(Profile, response, "profile", user_id=user_id)
+        return desk.answer(Profile, response, "profile", unit=user_id, user_id=user_id)
 
     return routes
 
@@ -93,12 +96,25 @@ def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:
     """The decision for one customer in the form of the answer."""
     rows = answers.domain.request(answers.model, pd.DataFrame({"user_id": [user_id]}))
     if rows.empty:
-        raise HTTPException(404, "This customer is not known: nobody of this id has bought anything yet.")
-    row = answers.decide(answers.read(rows)).astype(object).to_dict("records")[0]
+        raise HTTPException(404, UNKNOWN)
+    decisions = answers.decide(answers.read(rows))
+    return _told(decisions, answers.bundle.digest, answers.bundle.as_of)
+
+
+def published_profile(published: Published, catalogue: Catalogue, user_id: str) -> Profile:
+    """The profile published last."""
+    rows = published.rows(user_id)
+    if rows.empty:
+        raise HTTPException(404, UNKNOWN)
+    return _told(rows, published.digest, published.as_of)
+
+
+def _told(decisions: pd.DataFrame, model: str, as_of: datetime) -> Profile:
+    row = decisions.astype(object).to_dict("records")[0]
     return Profile(
-        user_id=user_id,
-        model=answers.bundle.digest,
-        as_of=answers.bundle.as_of,
+        user_id=str(row["user_id"]),
+        model=model,
+        as_of=as_of,
         interests=[
             Interest(kind=kind, name=row[kind], strength=row[f"{kind}_strength"], trend=row[f"{kind}_trend"])
             for kind in ("category", "brand")
@@ -119,3 +135,5 @@ def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:
 
 
 QUESTIONS: dict[str, Question] = {"profile": profile}
+
+PLAIN: dict[str, Plain] = {"profile": published_profile}

@@ -38,6 +38,8 @@ class Shown(BaseModel):
     question: str
     arguments: dict[str, Any]
     model: str = Field(description="digest of the version that answered")
+    step: str = Field(description="canary, deployed, previous, published or shadow: by which step it was answered")
+    heeded: dict[str, str] = Field(description="other domains whose decisions were minded, and their versions")
     as_of: datetime | None = Field(description="the version had seen the shop up to this moment (UTC)")
     lineage: dict[str, Any] = Field(description="of the version: data, code and libraries it was made with")
     checks: list[dict[str, Any]] = Field(description="the gate that the version passed")
@@ -79,6 +81,8 @@ def shown(store: Store, receipt: Receipt, pseudonyms: Pseudonyms, rows: int) -> 
         question=receipt.question,
         arguments=pseudonyms.hide(receipt.arguments),
         model=receipt.model,
+        step=receipt.step,
+        heeded=receipt.heeded,
         as_of=bundle.as_of if bundle else None,
         lineage=bundle.lineage if bundle else {},
         checks=bundle.checks if bundle else [],

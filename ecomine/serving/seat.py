@@ -1,21 +1,22 @@
-"""The deployed version of a domain in memory, exchanged for the next one while requests go on."""
+"""A version of a domain in memory, exchanged for the next one while requests go on."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ecomine import layout
-from ecomine.deployment import Bundle, load, online, pointer
+from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer, OnlineReader
 from ecomine.store import Store
+from ecomine.store import stamp as stamp_of
 
 log = logging.getLogger("ecomine.serving")
 
@@ -23,17 +24,24 @@ RETRY_SECONDS = 30.0
 """Pause before what could not be opened is tried again; another version or online store is tried at once."""
 
 Stamp = tuple[int, int] | None
+Stamps = tuple[Stamp, ...]
+"""Of the pointer, of the online store, and of the pointers of the domains that are minded."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A version with the online features it reads: what one request works with from beginning to end."""
+    """A version with the online features it reads: what one request works with from beginning to end.
+
+    heeded: digests of the versions of other domains that are minded; matters: what of their decisions counts here.
+    """
 
     domain: Domain
     model: Any
     bundle: Bundle
     keys: Sequence[str]
     look_up: Callable[[pd.DataFrame], OnlineAnswer]
+    heeded: Mapping[str, str] = field(default_factory=dict)
+    matters: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, rows: pd.DataFrame) -> pd.DataFrame:
         """`rows`, which have the columns `keys`, with their features."""
@@ -45,20 +53,39 @@ class Answers:
         return self.read(rows)
 
     def decide(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return self.domain.decide(self.model, frame, self.bundle.params)
+        return self.mind(self.domain.decide(self.model, frame, self.bundle.params))
+
+    def mind(self, decisions: pd.DataFrame) -> pd.DataFrame:
+        """`decisions`, with heed of what other domains have decided."""
+        return publication.apply(self.domain, decisions, self.matters)
 
 
-class Champion:
-    """The deployed version of one domain; looks at pointer and online store each time it is asked."""
+class Seat:
+    """The version that a pointer names; looks at pointer and online store each time it is asked.
 
-    def __init__(self, store: Store, domain: Domain) -> None:
+    pointed: (store, domain's name) → the file that changes when another version takes the seat; digest: which one it
+    is now, raising an EcomineError where none is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        domain: Domain,
+        pointed: Callable[[Store, str], Path],
+        digest: Callable[[], str | None],
+    ) -> None:
         self.store, self.domain = store, domain
+        self._pointer, self._digest = pointed(store, domain.name), digest
         self._answers: Answers | None = None
         self._online: OnlineReader | None = None
-        self._stamp: tuple[Stamp, Stamp] = (None, None)
-        self._failed: tuple[tuple[Stamp, Stamp], float] | None = None
+        self._stamp: Stamps = (None, None)
+        self._failed: tuple[Stamps, float] | None = None
         self._error: EcomineError | None = None
         self._loading = threading.Lock()
+
+    def stamp(self) -> Stamp:
+        """What changes when another version takes the seat."""
+        return stamp_of(self._pointer)
 
     @property
     def answers(self) -> bool:
@@ -90,25 +117,31 @@ class Champion:
             raise self._error or DeploymentError(f"{self.domain.name}: nothing is deployed.")
         return self._answers
 
-    def _refresh(self, stamp: tuple[Stamp, Stamp]) -> None:
+    def _refresh(self, stamp: Stamps) -> None:
         if (self._answers is not None and stamp == self._stamp) or not self._worth_trying(stamp):
             return
         old = self._answers
         try:
             same_version = old is not None and stamp[0] == self._stamp[0]
             same_online = old is not None and stamp[1] == self._stamp[1]
-            model, bundle = (old.model, old.bundle) if old and same_version else load(self.store, self.domain)
+            model, bundle = (
+                (old.model, old.bundle) if old and same_version else load(self.store, self.domain, self._digest())
+            )
             features = self._online if self._online and same_online else online(self.store, self.domain)
+            others = heeded(self.store, self.domain)
+            same_others = old is not None and old.heeded == others
+            matters = old.matters if old and same_others else minded(self.store, self.domain, others)
         except Exception as error:  # whatever is wrong with what is new, what is there goes on answering
             self._note(stamp, error)
             return
-        self._answers, self._stamp = Answers(self.domain, model, bundle, features.keys, features.read_detailed), stamp
+        self._answers = Answers(self.domain, model, bundle, features.keys, features.read_detailed, others, matters)
+        self._stamp = stamp
         self._online = features
         self._failed = self._error = None
         if not same_version:
             log.info("%s: version %s answers from now on", self.domain.name, bundle.digest[:12])
 
-    def _note(self, stamp: tuple[Stamp, Stamp], error: Exception) -> None:
+    def _note(self, stamp: Stamps, error: Exception) -> None:
         first = self._failed is None or self._failed[0] != stamp
         self._failed = (stamp, time.monotonic())
         self._error = error if isinstance(error, EcomineError) else DeploymentError(f"{type(error).__name__}: {error}")
@@ -116,20 +149,15 @@ class Champion:
             stays = self._answers and f"version {self._answers.bundle.digest[:12]} goes on answering"
             log.error("%s: %s; %s", self.domain.name, error, stays or "nothing answers")
 
-    def _worth_trying(self, stamp: tuple[Stamp, Stamp]) -> bool:
+    def _worth_trying(self, stamp: Stamps) -> bool:
         if self._failed is None or self._failed[0] != stamp:
             return True
         return time.monotonic() - self._failed[1] > RETRY_SECONDS
 
-    def _look(self) -> tuple[Stamp, Stamp]:
+    def _look(self) -> Stamps:
         # While the online store is being replaced it is away for a moment; the old one is read meanwhile.
-        online = _stamp(self.store.path(layout.ONLINE)) or self._stamp[1]
-        return _stamp(pointer(self.store, self.domain.name)), online
+        online = stamp_of(self.store.path(layout.ONLINE)) or self._stamp[1]
+        return self.stamp(), online, *self._others()
 
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+    def _others(self) -> Stamps:
+        return tuple(stamp_of(pointer(self.store, name)) for name in self.domain.heeds)
