@@ -31,7 +31,7 @@ def rows_of_live(
         for name in ENTITIES:
             value = payment[1][PLACE[name]]
             if value is not None:
-                later[name, value].append(payment)
+                later[name, str(value)].append(payment)
 
     for one in since:
         note(one)

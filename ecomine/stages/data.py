@@ -11,7 +11,7 @@ from ecomine.tables import TABLES
 
 
 def ingest(context: Context) -> None:
-    from ecomine.sources import read
+    from ecomine.sources import read, verdicts
 
     rows: dict[str, int] = {}
     with (
@@ -22,6 +22,8 @@ def ingest(context: Context) -> None:
         folder.mkdir()
         for name, relation in read(connection, context.params, context.store.workspace):
             path = folder / f"{name}.parquet"
+            if name == verdicts.TABLE:
+                relation = verdicts.applied(connection, relation, context.store.path(context.params.raw))
             rows[name] = write_relation(path, relation, ", ".join(f'"{c}"' for c in relation.columns))
             context.say(f"{name}: {rows[name]:,} rows read")
         context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")

@@ -5,18 +5,20 @@ from collections.abc import Callable, Mapping
 from fastapi import APIRouter
 
 from ecomine.serving.desk import Desk, Plain, Question
-from ecomine.serving.routes import pricing, profiling, recommendation
+from ecomine.serving.routes import pricing, profiling, recommendation, risk
 
 ROUTES: dict[str, Callable[[Desk], APIRouter]] = {
     "profiling": profiling.router,
     "recommendation": recommendation.router,
     "pricing": pricing.router,
+    "risk": risk.router,
 }
 
 QUESTIONS: dict[str, Mapping[str, Question]] = {
     "profiling": profiling.QUESTIONS,
     "recommendation": recommendation.QUESTIONS,
     "pricing": pricing.QUESTIONS,
+    "risk": risk.QUESTIONS,
 }
 """What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""
 
@@ -24,5 +26,6 @@ PLAIN: dict[str, Mapping[str, Plain]] = {
     "profiling": profiling.PLAIN,
     "recommendation": recommendation.PLAIN,
     "pricing": pricing.PLAIN,
+    "risk": risk.PLAIN,
 }
 """The same questions, answered from what was published last where no version can answer."""
