@@ -33,8 +33,10 @@ def rows_of_live(
             if value is not None:
                 later[name, str(value)].append(payment)
 
+    asked = {payment_id for payment_id, _ in payments}
     for one in since:
-        note(one)
+        if one[0] not in asked:
+            note(one)
     values = np.empty((len(payments), len(OWN[FRAUD])), np.float32)
     for number, ((payment_id, event), method) in enumerate(zip(payments, methods, strict=True)):
         before = model.memory.past(event, payment_id)

@@ -8,6 +8,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 FEWEST_CARDS = 3
+SHARED = 2
+"""Cards that two devices must have in common to be of one ring: a stolen card alone goes from hand to hand."""
+
 MOST_CUSTOMERS = 20
 """A device of more customers is public: a library's, a shop's own."""
 
@@ -17,7 +20,7 @@ SIZE, RADIUS, INNER = 260, 100, 26
 
 
 def ring_edges(payments: pd.DataFrame, rings: int = 10) -> pd.DataFrame:
-    """The rings of most cards: devices that paid with FEWEST_CARDS cards or more, and what hangs together with them.
+    """The rings of most cards: devices that paid with FEWEST_CARDS cards or more, those with SHARED cards as one.
 
     payments: user_id, device_id, card_id. Columns EDGES: a row a device and card that paid together; devices and cards
     are numbered within their ring, since a picture must name nobody.
@@ -30,9 +33,8 @@ def ring_edges(payments: pd.DataFrame, rings: int = 10) -> pd.DataFrame:
     if both.empty:
         return pd.DataFrame({name: pd.Series(dtype=np.int64) for name in EDGES})
     one, other = pd.factorize(both["device_id"])[0], pd.factorize(both["card_id"])[0]
-    size = one.max() + 1
-    graph = sparse.coo_matrix((np.ones(len(one)), (one, other + size)), shape=(size + other.max() + 1,) * 2)
-    label = csgraph.connected_components(graph, directed=False)[1][one]
+    paid = sparse.csr_matrix((np.ones(len(one)), (one, other)))
+    label = csgraph.connected_components(paid @ paid.T >= SHARED, directed=False)[1][one]
     count = pd.Series(other).groupby(label).nunique()
     rank = pd.Series(np.arange(1, len(count) + 1), index=count.sort_values(ascending=False, kind="stable").index)
     edges = pd.DataFrame(
