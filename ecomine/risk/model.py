@@ -1,6 +1,7 @@
 """The guard: what tells fraud or, where nobody ever said what fraud is, what is strange; and what waits."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +16,7 @@ from ecomine.risk import rules
 from ecomine.risk.anomalies import AnomalyDetector
 from ecomine.risk.boosting import RareEvents
 from ecomine.risk.credit import Credit
-from ecomine.risk.decisions import expected_costs
+from ecomine.risk.decisions import ALLOW, BLOCK, REVIEW, costs_by_action
 from ecomine.risk.detector import reasons
 from ecomine.risk.features import (
     ANOMALY,
@@ -125,13 +126,13 @@ class Guard:
             told[column] = np.where(place >= 0, told[column] + " = " + shown, "")
         return told
 
-    def costs(self, probability: np.ndarray, stake: np.ndarray, params: RiskParams) -> pd.DataFrame:
+    def costs(self, probability: np.ndarray, stake: np.ndarray, params: RiskParams) -> dict[str, np.ndarray]:
         """What allow, review and block are expected to cost; strange orders are never blocked, and cost no fee."""
         costs = params.costs.costs
         if self.mode == FRAUD:
-            return expected_costs(probability, stake, costs)
-        loss = probability * costs.missed * stake
-        return pd.DataFrame({"allow": loss, "review": costs.review + (1 - costs.caught) * loss, "block": np.inf})
+            return costs_by_action(probability, stake, costs)
+        found = costs_by_action(probability, stake, replace(costs, fee=0.0))
+        return {**found, BLOCK: np.full(len(stake), np.inf)}
 
     def save(self, folder: Path) -> None:
         """JSON, Parquet, npz and XGBoost's UBJ."""
@@ -176,7 +177,7 @@ class Guard:
     def _price(self, rows: pd.DataFrame, probability: np.ndarray) -> float:
         """Money that the last look of a usual day saves, where analysts look at as many as they can."""
         costs = self.costs(probability, rows[STAKE].to_numpy(float), self.params)
-        saved = np.sort(np.minimum(costs["allow"], costs["block"]) - costs["review"])[::-1]
+        saved = np.sort(np.minimum(costs[ALLOW], costs[BLOCK]) - costs[REVIEW])[::-1]
         days = max((rows[PAID_AT].max() - rows[PAID_AT].min()) / pd.Timedelta(days=1), 1.0)
         place = int(self.params.capacity * days)
         return float(max(saved[place], 0.0)) if place < len(saved) else 0.0

@@ -29,12 +29,12 @@ def judge(model: Guard, frame: pd.DataFrame, params: RiskParams) -> pd.DataFrame
     names = np.full(len(frame), "", object)
     for name, flags in hit.items():
         names[flags] = np.where(names[flags] == "", name, names[flags] + f", {name}")
-    quick = np.minimum(costs["allow"].to_numpy(float), costs["block"].to_numpy(float))
+    quick = np.minimum(costs[ALLOW], costs[BLOCK])
     return pd.DataFrame(
         {
             "score": np.asarray(score, float),
-            **{name: costs[name].to_numpy(float) for name in (ALLOW, REVIEW, BLOCK)},
-            "saved_by_review": quick - costs[REVIEW].to_numpy(float),
+            **{name: costs[name] for name in (ALLOW, REVIEW, BLOCK)},
+            "saved_by_review": quick - costs[REVIEW],
             "rules": names,
             **model.reasons(frame),
         },
@@ -91,14 +91,3 @@ def queued(told: pd.DataFrame, frame: pd.DataFrame, capacity: int) -> tuple[np.n
     place[by_money] = np.arange(len(order)) - begins + 1
     action = np.where(looked, REVIEW, np.where(blocks, BLOCK, ALLOW)).astype(object)
     return action, np.where(looked, place, 0)
-
-
-def at_once(model: Guard, told: pd.DataFrame) -> np.ndarray:
-    """The action for payments that are happening: looked at where that saves what the last look of a usual day saves.
-
-    Where a rule hits what would be allowed, it is looked at.
-    """
-    blocks = (told[BLOCK] < told[ALLOW]).to_numpy()
-    saved = told["saved_by_review"].to_numpy(float)
-    looked = ((saved > 0) & (saved >= model.review_price)) | ((told["rules"] != "").to_numpy() & ~blocks)
-    return np.where(looked, REVIEW, np.where(blocks, BLOCK, ALLOW)).astype(object)

@@ -83,13 +83,13 @@ def test_the_last_minutes_are_seen(client: httpx.Client, workspace: Path) -> Non
     both = pd.concat([table, fresh], ignore_index=True)
     own = own_columns(both, both["payment_id"].isin(fresh["payment_id"]).to_numpy())
     from ecomine.domains import DOMAINS
-    from ecomine.risk.live import rows_of_live
+    from ecomine.risk.live import own_values
     from ecomine.serving.routes.risk import Payment
 
     model = DOMAINS["risk"].load(workspace / "models/risk")
     read = [Payment.model_validate(one) for one in at_once]
-    rows = rows_of_live(model, [one.known() for one in read], [one.method for one in read], [])
-    np.testing.assert_array_equal(rows[list(own)].to_numpy(np.float32), own.to_numpy())
+    values = own_values(model, [one.known() for one in read], [one.method for one in read], [])
+    np.testing.assert_array_equal(values, own.to_numpy())
     # Asked again under the same id, a payment does not count twice, and in one batch the answers are the same.
     again = ask(client, at_once[-1]).json()["results"][0]
     assert again == answers[-1].json()["results"][0]

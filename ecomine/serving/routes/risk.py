@@ -9,9 +9,8 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, Field, field_validator
 
 from ecomine.risk.features import DAY, FRAUD
-from ecomine.risk.live import Known, rows_of_live
+from ecomine.risk.live import Known, judge_live
 from ecomine.risk.moment import Event
-from ecomine.risk.policy import at_once, judge
 from ecomine.risk.ring_picture import ring_svg
 from ecomine.risk.timeline import SCALE
 from ecomine.serving.catalogue import Catalogue
@@ -227,16 +226,12 @@ def score(
         )
     asked = [Payment.model_validate(one) for one in payments]
     past = [(one["payment_id"], Event(**{name: one[name] for name in Event._fields})) for one in since]
-    rows = rows_of_live(model, [one.known() for one in asked], [one.method for one in asked], past)
-    told = judge(model, answers.read(rows), answers.bundle.params)
-    actions = at_once(model, told)
+    known, methods = [one.known() for one in asked], [one.method for one in asked]
+    told = judge_live(model, known, methods, past, answers.look_up, answers.bundle.params)
     return Scores(
         model=answers.bundle.digest,
         as_of=answers.bundle.as_of,
-        results=[
-            Score(expected_loss=row[action], decision=action, payment_id=one.payment_id, **_told(row))
-            for one, row, action in zip(asked, told.to_dict("records"), actions.tolist(), strict=True)
-        ],
+        results=[Score(payment_id=one.payment_id, **vars(row)) for one, row in zip(asked, told, strict=True)],
     )
 
 
