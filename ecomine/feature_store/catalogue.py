@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ecomine.errors import FeatureError, SettingsError
-from ecomine.feature_store import browsing, counts, live, paying, shelves
+from ecomine.feature_store import browsing, counts, live, paying, shelves, verdicts
 from ecomine.feature_store.contacts import USER_CONTACTS
 from ecomine.feature_store.copurchase import ITEM_PAIR
 from ecomine.feature_store.declaration import FeatureTable, spans
@@ -33,6 +33,7 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
         *live.TABLES,
         *shelves.TABLES,
         USER_CONTACTS,
+        *verdicts.TABLES,
     )
 }
 
@@ -42,6 +43,7 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "pricing": ("item_snapshot",),
     "inventory": ("item_snapshot", "stock_snapshot"),
     "ads": ("user_snapshot", "user_contacts"),
+    "risk": ("user_snapshot", *(table.name for table in verdicts.TABLES)),
 }
 """Service → feature tables, in the order of its columns."""
 

@@ -12,7 +12,7 @@ from ecomine.tables import TABLES
 
 def ingest(context: Context) -> None:
     from ecomine import streaming
-    from ecomine.sources import read
+    from ecomine.sources import read, verdicts
 
     workspace = context.store.workspace
     try:
@@ -30,6 +30,8 @@ def ingest(context: Context) -> None:
         tables = read(connection, context.params, workspace)
         for name, relation in streaming.united(connection, workspace, tables):
             path = folder / f"{name}.parquet"
+            if name == verdicts.TABLE:
+                relation = verdicts.applied(connection, relation, context.store.path(context.params.raw))
             rows[name] = write_relation(path, relation, ", ".join(f'"{c}"' for c in relation.columns))
             context.say(f"{name}: {rows[name]:,} rows read")
         context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")

@@ -6,13 +6,14 @@ from types import ModuleType
 from fastapi import APIRouter
 
 from ecomine.serving.desk import Desk, Plain, Question
-from ecomine.serving.routes import ads, inventory, pricing, profiling, recommendation
+from ecomine.serving.routes import ads, inventory, pricing, profiling, recommendation, risk
 
 MODULES: dict[str, ModuleType] = {
     "profiling": profiling,
     "recommendation": recommendation,
     "pricing": pricing,
     "inventory": inventory,
+    "risk": risk,
     "ads": ads,
 }
 
