@@ -142,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
+    serve.add_argument("--workers", type=_workers, help="processes that answer (default: params.yaml)")
     consume = add("consume", _consume, "take accepted events on: into online features at once, into files by and by")
     consume.add_argument("--once", action="store_true", help="all that there is, also into the files, then end")
     replay = add("replay", _replay, "make answers again from their receipts, and say where they differ")
@@ -157,6 +158,12 @@ def _parser() -> argparse.ArgumentParser:
     up = add("up", _up, "start a Prefect server with its UI and serve the deployments")
     up.add_argument("--port", type=_port, default=4200, help="port of the Prefect UI (default: 4200)")
     return parser
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} workers cannot be started; expected a whole number from 1 to 256")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -390,7 +397,8 @@ def _serve(options: argparse.Namespace) -> None:
     from ecomine.stages import load_params
 
     serving = load_params(options.workspace).serving
-    run(options.workspace, options.host or serving.host, options.port or serving.port)
+    host, port = options.host or serving.host, options.port or serving.port
+    run(options.workspace, host, port, options.workers or serving.workers)
 
 
 def _consume(options: argparse.Namespace) -> None:

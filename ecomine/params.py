@@ -162,6 +162,7 @@ class ServingParams:
 
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "port to listen on", at_least=1, at_most=65535)
+    workers: int = setting(1, "processes that answer", at_least=1, at_most=256)
     keys: bool = setting(False, "whether every question needs an API key, see `ecomine key`")
     receipt_days: float = setting(30.0, "days that receipts of answers are kept; 0 keeps none", at_least=0)
     max_body_kb: int = setting(1024, "greatest body of a request, kilobytes", at_least=1)

@@ -1,5 +1,6 @@
 """Every domain against every check, on a tiny shop with the real feature store."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -13,12 +14,16 @@ from ecomine.checks import CHECKS, Case
 from ecomine.domain import Domain, Inputs, Rows
 from ecomine.domains import DOMAINS
 from ecomine.stages import Context
+from tests.conftest import change_params, walk
 
 
 @pytest.fixture(scope="module")
-def context(walked: Path) -> Context:
-    """A workspace with clean tables and computed features; it is only read."""
-    return Context.of(walked)
+def context(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Context:
+    """A workspace with clean tables and the features of every domain; it is only read."""
+    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("conformance") / "workspace"))
+    change_params(workspace, domains=list(DOMAINS))
+    walk(workspace, "features")
+    return Context.of(workspace)
 
 
 @pytest.fixture(scope="module", params=DOMAINS.values(), ids=lambda domain: domain.name)

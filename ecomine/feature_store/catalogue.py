@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from ecomine.errors import FeatureError, SettingsError
-from ecomine.feature_store import browsing, counts, live, paying
+from ecomine.feature_store import browsing, counts, live, paying, shelves
+from ecomine.feature_store.contacts import USER_CONTACTS
 from ecomine.feature_store.copurchase import ITEM_PAIR
 from ecomine.feature_store.declaration import FeatureTable, spans
 from ecomine.feature_store.habits import ITEM_HABITS, USER_HABITS
@@ -30,6 +31,8 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
         *browsing.TABLES,
         *paying.TABLES,
         *live.TABLES,
+        *shelves.TABLES,
+        USER_CONTACTS,
     )
 }
 
@@ -37,6 +40,8 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "profiling": ("user_snapshot", "user_habits"),
     "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
     "pricing": ("item_snapshot",),
+    "inventory": ("item_snapshot", "stock_snapshot"),
+    "ads": ("user_snapshot", "user_contacts"),
 }
 """Service → feature tables, in the order of its columns."""
 

@@ -1,7 +1,9 @@
 """The application: routes of the domains, health, what is deployed, an OpenAPI page without outside hosts."""
 
 import logging
+import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ from ecomine.serving.judge import Judge
 from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
-from ecomine.serving.measures import Measures
+from ecomine.serving.measures import TOGETHER, Measures
 from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
@@ -184,14 +186,31 @@ def _deployed(context: Context, bundle: deployment.Bundle) -> Deployed:
     )
 
 
-def run(workspace: Path, host: str, port: int) -> None:
-    """Serve a workspace until interrupted; raises EcomineError where the address is taken or is none."""
+def run(workspace: Path, host: str, port: int, workers: int = 1) -> None:
+    """Serve a workspace until interrupted, by so many processes; raises EcomineError for an address that is taken."""
     import uvicorn
 
     _refuse_taken(host, port)
     configure_logs()
     # uvicorn's own access log holds the caller's address and the whole path, which names a customer.
-    uvicorn.run(create_app(workspace), host=host, port=port, access_log=False, log_config=None)
+    settings: dict[str, Any] = {"host": host, "port": port, "access_log": False, "log_config": None}
+    if workers == 1:
+        uvicorn.run(create_app(workspace), **settings)
+        return
+    Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
+    with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
+        os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder})
+        uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
+
+
+WORKSPACE = "ECOMINE_SERVED_WORKSPACE"
+"""Environment variable by which a worker is told what to serve."""
+
+
+def worker() -> FastAPI:
+    """The application of one of several processes."""
+    configure_logs()
+    return create_app(Path(os.environ[WORKSPACE]))
 
 
 def _refuse_taken(host: str, port: int) -> None:
