@@ -138,7 +138,7 @@ def create_app(workspace: Path) -> FastAPI:
         desks.append(desk)
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
-    app.include_router(event_routes(stream.intake, context.params.streaming), **guarded(EVENTS))
+    app.include_router(event_routes(stream.intake, context.params.streaming, measures), **guarded(EVENTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:

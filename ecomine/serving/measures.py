@@ -30,6 +30,7 @@ class Measures:
             "ecomine_request_seconds", "seconds an answer took", names, buckets=SECONDS, registry=self._registry
         )
         self._answers = Counter("ecomine_answers", "by step", ["domain", "step"], registry=self._registry)
+        self._events = Counter("ecomine_events", "by verdict", ["verdict"], registry=self._registry)
         self._registry.register(self)
 
     def note(self, route: str | None, method: str, status: int, seconds: float) -> None:
@@ -41,6 +42,10 @@ class Measures:
     def answered(self, domain: str, step: str) -> None:
         """An answer of a domain, by the step of its line-up that gave it."""
         self._answers.labels(domain, step).inc()
+
+    def judged(self, verdict: str, count: int) -> None:
+        """Events that were sent: accepted, duplicate or refused."""
+        self._events.labels(verdict).inc(count)
 
     def text(self) -> bytes:
         """All figures as text; where several processes serve together, those of all of them."""

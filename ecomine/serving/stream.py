@@ -14,7 +14,7 @@ class Stream:
     """The intake of one server and its consumer, which stands by while another one of the workspace is at work."""
 
     def __init__(self, workspace: Path, params: StreamingParams) -> None:
-        self._workspace, self._embedded = workspace, params.embedded
+        self._workspace, self._params = workspace, params
         self._consumer = Consumer(workspace)
         self.intake = Intake(self._consumer.log)
         self._stop = threading.Event()
@@ -22,7 +22,7 @@ class Stream:
 
     def start(self) -> None:
         """Begin to take events on."""
-        if self._embedded:
+        if self._params.embedded:
             self._thread = threading.Thread(target=self._consumer.run, args=(self._stop,), name="consumer", daemon=True)
             self._thread.start()
 
@@ -35,7 +35,7 @@ class Stream:
 
     def state(self) -> tuple[bool, str]:
         """Whether events can be written now, which is tried, and how far they are taken on."""
-        if not exists(self._workspace):
+        if not exists(self._workspace, self._params):
             return True, "none came yet"
         try:
             self.intake.check()

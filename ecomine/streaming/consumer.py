@@ -93,7 +93,7 @@ class Consumer:
 
     def _step(self) -> int:
         """What is due; returns how many events were taken on."""
-        if not exists(self.workspace):
+        if not exists(self.workspace, self._params):
             return 0
         now = time.monotonic()
         if now - self._looked > LOOK:
@@ -111,7 +111,7 @@ class Consumer:
     def _look(self) -> None:
         """Add what newer clean tables say about the time of the windows, and let the log go of what is in them."""
         report = self._store.path(layout.CLEAN_REPORT)
-        if not exists(self.workspace) or not report.exists():
+        if not exists(self.workspace, self._params) or not report.exists():
             return
         name = hashlib.sha256(report.read_bytes()).hexdigest()[:16]
         if name == self.state.seeded:

@@ -31,7 +31,6 @@ class Intake:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._clock = 0
-        self.counts = {"accepted": 0, "duplicate": 0, "refused": 0}
 
     def submit(self, entries: Sequence[Entry]) -> "Future[list[bool]]":
         """Of each entry whether it is new, once all are on disk; StreamingError where they cannot be written."""

@@ -17,7 +17,7 @@ import duckdb
 
 from ecomine import layout
 from ecomine.errors import DamagedError, StreamingError
-from ecomine.feature_store.catalogue import raw_folder
+from ecomine.feature_store.catalogue import raw_folder, streaming_params
 from ecomine.store import replacing, sync, write_json, write_relation
 from ecomine.streaming.envelope import KINDS, TIME
 from ecomine.streaming.log import NOTHING, event_log, exists, order
@@ -34,7 +34,7 @@ def land(workspace: Path) -> int:
 
     Raises StreamingError where the log cannot be read or the files cannot be written.
     """
-    if not exists(workspace):
+    if not exists(workspace, streaming_params(workspace)):
         return 0
     try:
         return _land(workspace)

@@ -10,7 +10,7 @@ from ecomine import layout
 from ecomine.errors import SettingsError
 from ecomine.feature_store.catalogue import streaming_params
 from ecomine.feature_store.online_backend import filled
-from ecomine.params import FILE
+from ecomine.params import FILE, StreamingParams
 
 NOTHING = "0-0"
 """Offset before the first entry."""
@@ -85,6 +85,6 @@ def event_log(workspace: Path) -> EventLog:
     return RedisLog(url, params)
 
 
-def exists(workspace: Path) -> bool:
+def exists(workspace: Path, params: StreamingParams) -> bool:
     """Whether there may be something in the log: a shop that sends no events pays nothing for it."""
-    return streaming_params(workspace).kind != "log" or (Path(workspace) / layout.EVENT_LOG).exists()
+    return params.kind != "log" or (Path(workspace) / layout.EVENT_LOG).exists()

@@ -55,6 +55,9 @@ def test_a_batch_is_judged_row_by_row(client: httpx.Client, workspace: Path) -> 
     assert told["duplicate"] == ["b1"]
     assert [(one["row"], one["field"]) for one in told["refused"]] == [(1, "event_type")]
     assert "look" not in answer.text
+    text = client.get("/metrics").text
+    for verdict in ("accepted", "duplicate", "refused"):
+        assert f'ecomine_events_total{{verdict="{verdict}"}}' in text
     bodies = event_log(workspace).read("0-0", 100)["body"].to_pylist()
     assert [json.loads(body).get("event_id") for body in bodies].count("b1") == 1
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from ecomine.errors import StreamingError
 from ecomine.params import StreamingParams
 from ecomine.serving.errors import Problem
+from ecomine.serving.measures import Measures
 from ecomine.streaming import Intake, judge
 from ecomine.streaming.envelope import EXAMPLES, Judged, NoEventsError, Refusal, rows_of, schema
 
@@ -39,7 +40,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(intake: Intake, params: StreamingParams) -> APIRouter:
+def router(intake: Intake, params: StreamingParams, measures: Measures) -> APIRouter:
     """The route of events."""
     routes = APIRouter(prefix="/v1/events", tags=["events"], responses=ANSWERS)
     examples = {kind: {"summary": kind, "value": example} for kind, example in EXAMPLES.items()}
@@ -59,7 +60,7 @@ def router(intake: Intake, params: StreamingParams) -> APIRouter:
             return _unsound(str(error))
         judged = judge(rows, intake.now, params)
         if not judged.entries:
-            intake.counts["refused"] += len(judged.refusals)
+            measures.judged("refused", len(judged.refusals))
             return _unsound(_told(judged, batch), judged.refusals if batch else None)
         try:
             new = await asyncio.wrap_future(intake.submit(judged.entries))
@@ -69,17 +70,16 @@ def router(intake: Intake, params: StreamingParams) -> APIRouter:
                 503,
                 {"Retry-After": "1"},
             )
-        return JSONResponse(_received(intake, judged, new))
+        return JSONResponse(_received(measures, judged, new))
 
     return routes
 
 
-def _received(intake: Intake, judged: Judged, new: list[bool]) -> dict[str, Any]:
+def _received(measures: Measures, judged: Judged, new: list[bool]) -> dict[str, Any]:
     accepted = [name for name, fresh in zip(judged.names, new, strict=True) if fresh]
     duplicate = [name for name, fresh in zip(judged.names, new, strict=True) if not fresh]
-    intake.counts["accepted"] += len(accepted)
-    intake.counts["duplicate"] += len(duplicate)
-    intake.counts["refused"] += len(judged.refusals)
+    for verdict, found in (("accepted", accepted), ("duplicate", duplicate), ("refused", judged.refusals)):
+        measures.judged(verdict, len(found))
     return {
         "accepted": accepted,
         "duplicate": duplicate,
