@@ -8,7 +8,8 @@ by AUUC on the last quarter of those days. On the later contacts a budget of `BU
 spent on those with the greatest expected incremental profit a unit of money: uplift × margin of the product, over the
 price of the place. The response model ranks by the probability of a purchase of who saw the ad (ClickModel), times
 margin. The judge knows the law: incremental profit is the true rise of the probability of a sale times its margin, less
-the price; the oracle ranks by that rise. The uplift model was made on seed 5.
+the price; the oracle ranks by that rise. The uplift model was made on
+seeds 5 and 11; 2025 was looked at once, after that.
 """
 
 import argparse
@@ -138,7 +139,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=6000)
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--days", type=int, default=126)
-    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--seed", type=int, default=2025)
     options = parser.parse_args()
     params = SimulationParams(
         users=options.users, items=options.items, days=options.days, seed=options.seed, dirt=0.0, fraud_share=0.0,

@@ -56,9 +56,11 @@ def earned(log: dict[str, np.ndarray]) -> float:
     return float((log["won"] * log["worth"] - log["cost"]).sum())
 
 
-def judged(campaigns: int, auctions: int, first_price: bool) -> tuple[dict[str, float], dict[str, float], WinCurve]:
+def judged(
+    campaigns: int, auctions: int, first_price: bool, seed: int = 42
+) -> tuple[dict[str, float], dict[str, float], WinCurve]:
     """Earned and spent by policy, on the test days together."""
-    world = bidding.Bidding(assortment(campaigns), auctions, first_price=first_price)
+    world = bidding.Bidding(assortment(campaigns, seed=seed), auctions, first_price=first_price)
     curve = learnt(world, 1)
     policies: dict[str, Policy] = {
         "the rivals' median": bidding.market_bid,
@@ -88,17 +90,22 @@ def main() -> None:
     parser.add_argument("--data", help="not needed: the shop is simulated")
     parser.add_argument("--campaigns", type=int, default=60)
     parser.add_argument("--auctions", type=int, default=960)
+    parser.add_argument("--seed", type=int, default=2025, help="of products and people; the bidder was made on 42")
     arguments = parser.parse_args()
     rows = []
     for first_price in (False, True):
         kind = "first price" if first_price else "second price"
-        money, spent, curve = judged(arguments.campaigns, arguments.auctions, first_price)
+        money, spent, curve = judged(arguments.campaigns, arguments.auctions, first_price, arguments.seed)
         rows += [Row(f"{kind}: median of rivals, learnt", curve.median, 0.035)]
         rows += [Row(f"{kind}: spread of rivals, learnt", curve.spread, 0.6)]
         for name, value in money.items():
             rows.append(Row(f"{kind}: regret, {name}", 1 - value / money["oracle"], BAR if name == PACED else None))
             rows.append(Row(f"{kind}: spent of the budget, {name}", spent[name], 1.0 if name != "oracle" else None))
-    report("bidding", f"{arguments.campaigns} campaigns, {arguments.auctions} contacts, {len(DAYS)} days", rows)
+    report(
+        "bidding",
+        f"{arguments.campaigns} campaigns, {arguments.auctions} contacts, {len(DAYS)} days, seed {arguments.seed}",
+        rows,
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The kinds of decision that ecomine makes. A new one is a folder beside the others and a line here."""
 
-from ecomine import inventory, pricing, profiling, recommendation
+from ecomine import ads, inventory, pricing, profiling, recommendation
 from ecomine.domain import Domain
 
 DOMAINS: dict[str, Domain] = {
-    domain.name: domain for domain in (profiling.DOMAIN, recommendation.DOMAIN, pricing.DOMAIN, inventory.DOMAIN)
+    domain.name: domain
+    for domain in (profiling.DOMAIN, recommendation.DOMAIN, pricing.DOMAIN, inventory.DOMAIN, ads.DOMAIN)
 }

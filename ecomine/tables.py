@@ -234,6 +234,7 @@ _TABLES = (
             _time("end_date", "first moment after it"),
             _number("budget", "money to spend"),
             _number("cost_per_contact", "money a contact costs"),
+            _id("item_id", "the product it advertises, where it is one"),
         ),
     ),
     Table(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from ecomine.stages import Context, run, steps
-from tests.shop import tiny_shop, write_raw
+from tests.shop import tiny_campaigns, tiny_shop, write_raw
 
 PROJECT = Path(__file__).parents[1]
 
@@ -70,7 +70,9 @@ def bring_candidate(workspace: Path, other: Path) -> None:
 @pytest.fixture(scope="session")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which the whole road was walked, shared by all tests: copy it before a change."""
-    workspace = make_workspace(tmp_path_factory.mktemp("walked") / "workspace", gate=LENIENT)
+    shop = tiny_shop()
+    shop |= tiny_campaigns(shop)
+    workspace = make_workspace(tmp_path_factory.mktemp("walked") / "workspace", shop, gate=LENIENT)
     walk(workspace)
     return workspace
 
@@ -82,6 +84,19 @@ def priced(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     change_params(workspace, domains=["profiling", "recommendation", "pricing"])
     context = Context.of(workspace)
     for stage, domain in steps(["pricing"]):
+        if domain:
+            run(stage.name, domain, context)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def placed(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The walked workspace with ads among its domains, and deployed; shared by all tests."""
+    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("placed") / "workspace"))
+    change_params(workspace, domains=["profiling", "recommendation", "ads"])
+    walk(workspace, "features", "materialize")
+    context = Context.of(workspace)
+    for stage, domain in steps(["ads"]):
         if domain:
             run(stage.name, domain, context)
     return workspace

@@ -88,3 +88,58 @@ def write_raw(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in tables.items():
         frame.to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def tiny_campaigns(tables: dict[str, pd.DataFrame], seed: int = 11) -> dict[str, pd.DataFrame]:
+    """Campaigns of a tiny shop and their contacts, drawn by chance with known propensities.
+
+    Everybody is held out of a campaign with probability 0.15 and else reached on a visit with 0.6. An ad brings those
+    who order rarely to buy, and does little with the others, who buy anyhow.
+    """
+    random = np.random.default_rng(seed)
+    user_ids, item_ids = tables["users"]["user_id"].to_numpy(), tables["items"]["item_id"].to_numpy()
+    price = tables["order_lines"].groupby("item_id")["list_price"].max().reindex(item_ids).fillna(1.0).to_numpy()
+    orders = tables["order_lines"].groupby("user_id")["order_id"].nunique().reindex(user_ids).fillna(0)
+    rare = (orders < orders.median()).to_numpy()
+    days = (tables["order_lines"]["event_timestamp"].max().normalize() - START).days + 1
+    number = np.arange(0, max((days - 1) // 14, 1))
+    advertised = random.choice(np.argsort(-price)[: len(price) // 2], len(number))
+    start = START + pd.to_timedelta(number * 14, unit="D")
+    user, campaign, day = (axis.ravel() for axis in np.indices((len(user_ids), len(number), 28)))
+    visit = (random.random(len(user)) < 0.12) & (campaign * 14 + day < days)
+    user, campaign, day = user[visit], campaign[visit], day[visit]
+    away = random.random((len(user_ids), len(number))) < 0.15
+    treated = ~away[user, campaign] & (random.random(len(user)) < 0.6)
+    chance = np.where(rare[user], 0.04 + 0.4 * treated, 0.15 + 0.02 * treated)
+    converted = random.random(len(user)) < chance
+    second = random.integers(9 * 3600, 20 * 3600, len(user))
+    names = np.array([f"c{one:02d}" for one in number], object)
+    contacts = pd.DataFrame(
+        {
+            "impression_id": [f"a{one:05d}" for one in range(len(user))],
+            "campaign_id": names[campaign],
+            "user_id": user_ids[user],
+            "creative_id": np.array([f"{name}-{one}" for name, one in zip(
+                names[campaign], random.integers(0, 2, len(user)), strict=True)], object),
+            "event_timestamp": start[campaign] + pd.to_timedelta(day * 86400 + second, unit="s"),
+            "position": 1,
+            "propensity": 0.85 * 0.6,
+            "cost": np.where(treated, np.round(random.uniform(0.2, 0.4, len(user)), 3), 0.0),
+            "treated": treated,
+            "clicked": treated & (random.random(len(user)) < 0.3),
+            "converted": converted,
+            "revenue": np.where(converted, price[advertised][campaign], 0.0),
+        }
+    )  # fmt: skip
+    campaigns = pd.DataFrame(
+        {
+            "campaign_id": names,
+            "kind": np.array(["display", "coupon"])[number % 2],
+            "start_date": start,
+            "end_date": start + pd.Timedelta(days=28),
+            "budget": 60.0,
+            "cost_per_contact": 0.3,
+            "item_id": item_ids[advertised],
+        }
+    )
+    return {"campaigns": campaigns, "ad_impressions": contacts}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecomine.errors import FeatureError, NotEnoughDataError
-from ecomine.policy_value import ESTIMATORS, Log, estimate, table
+from ecomine.policy_value import ESTIMATORS, Log, estimate, least_risk, table
 
 ACTIONS = 5
 
@@ -111,3 +111,23 @@ def test_unsound_logs_are_refused() -> None:
         estimate(Log(one, one, one), "dr", least_effective=0)
     with pytest.raises(FeatureError, match="no estimator"):
         estimate(Log(one, one, one), "guess")
+
+
+def test_the_least_risk_is_with_the_model_where_it_is_right_and_not_where_it_is_wrong() -> None:
+    right, _ = logged(3000, seed=11)
+    wrong, true = logged(40_000, seed=12, model_error=0.3)
+    assert least_risk(right) in ("dm", "switch_dr", "dr")
+    assert least_risk(wrong) not in ("dm",)
+    assert estimate(wrong, least_risk(wrong)).value == pytest.approx(true, abs=0.02)
+    bare = Log(wrong.reward, wrong.propensity, wrong.target)
+    assert least_risk(bare) in ("ips", "snips")
+
+
+def test_picking_by_risk_is_no_worse_than_what_is_sure_on_average() -> None:
+    errors = []
+    for seed in range(40):
+        log, true = logged(400, seed, sharpness=4.0, model_error=0.05)
+        errors.append([abs(float(ESTIMATORS[name](log).mean()) - true) for name in (least_risk(log), "ips", "dr")])
+    picked, plain, robust = np.mean(errors, axis=0)
+    assert picked < plain
+    assert picked < 1.1 * robust

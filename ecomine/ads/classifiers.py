@@ -5,10 +5,10 @@ response and the rest of none.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,16 @@ from ecomine.store import write_json
 HASHED, XGBOOST = "hashed", "xgboost"
 BLOCK = 200_000
 
+Blocks = Callable[[], Iterator[tuple[pd.DataFrame, np.ndarray]]]
+"""Gives frames with their labels one after the other, from the beginning each time it is asked."""
+
 
 class Classifier(Protocol):
     """Log odds of a response."""
 
     def fit(self, frame: pd.DataFrame, label: np.ndarray) -> "Classifier": ...
+
+    def fit_blocks(self, blocks: Blocks) -> "Classifier": ...
 
     def margin(self, frame: pd.DataFrame) -> np.ndarray: ...
 
@@ -64,6 +69,17 @@ class TreesClassifier:
         self.booster = xgboost.train({**self.options, "nthread": self.threads}, data, self.rounds)
         return self
 
+    def fit_blocks(self, blocks: Blocks) -> "TreesClassifier":
+        """As `fit`, from blocks; of all rows only the bins are in memory, a byte an entry. The first block tells which
+        levels there are.
+        """
+        import xgboost
+
+        self.design = Design().fit(next(blocks())[0])
+        data = xgboost.QuantileDMatrix(_binned(blocks, self.design), max_bin=128, nthread=self.threads)
+        self.booster = xgboost.train({**self.options, "nthread": self.threads}, data, self.rounds)
+        return self
+
     def margin(self, frame: pd.DataFrame) -> np.ndarray:
         values = self.design.raw(frame).astype(np.float32)
         told = self.booster.inplace_predict(values, predict_type="margin", validate_features=False)
@@ -92,6 +108,26 @@ class HashedLogistic:
         self.seed, self.bits, self.bins, self.penalty, self.updates = seed, bits, bins, penalty, updates
 
     def fit(self, frame: pd.DataFrame, label: np.ndarray) -> "HashedLogistic":
+        self._begin(frame)
+        for _ in range(int(np.clip(self.updates // max(len(frame), 1), 2, 20))):
+            order = self.random.permutation(len(frame))
+            for start in range(0, len(order), BLOCK):
+                rows = order[start : start + BLOCK]
+                self._learn(frame.iloc[rows], label[rows])
+        return self._end()
+
+    def fit_blocks(self, blocks: Blocks, passes: int = 1) -> "HashedLogistic":
+        """As `fit`, from blocks, each in an order of its own. The first block tells the classes of numbers."""
+        self._begin(next(blocks())[0])
+        for _ in range(passes):
+            for frame, label in blocks():
+                order = self.random.permutation(len(frame))
+                for start in range(0, len(order), BLOCK):
+                    rows = order[start : start + BLOCK]
+                    self._learn(frame.iloc[rows], label[rows])
+        return self._end()
+
+    def _begin(self, frame: pd.DataFrame) -> None:
         from sklearn.linear_model import SGDClassifier
 
         self.columns = [str(name) for name in frame.columns]
@@ -101,28 +137,29 @@ class HashedLogistic:
             for name in frame.columns
             if pd.api.types.is_numeric_dtype(frame[name])
         }
-        model = SGDClassifier(
+        self.model = SGDClassifier(
             loss="log_loss", alpha=self.penalty, learning_rate="invscaling", eta0=0.2, power_t=0.25, average=True,
             random_state=self.seed,
         )  # fmt: skip
-        random = np.random.default_rng(self.seed)
-        for _ in range(int(np.clip(self.updates // max(len(frame), 1), 2, 20))):
-            order = random.permutation(len(frame))
-            for start in range(0, len(order), BLOCK):
-                rows = order[start : start + BLOCK]
-                values, share = self._matrix(frame.iloc[rows]), label[rows]
-                # What is neither 0 nor 1 is learnt from twice, each time as far as it is so.
-                both = np.flatnonzero((share > 0) & (share < 1))
-                known = np.where(share > 0, 1, 0)
-                weight = np.where(share > 0, share, 1.0)
-                mixed = random.permutation(len(rows) + len(both))
-                model.partial_fit(
-                    sparse.vstack([values, values[both]], format="csr")[mixed],
-                    np.append(known, np.zeros(len(both), int))[mixed],
-                    classes=np.array([0, 1]),
-                    sample_weight=np.append(weight, 1 - share[both])[mixed],
-                )
-        self.slope, self.level = model.coef_[0], float(model.intercept_[0])
+        self.random = np.random.default_rng(self.seed)
+
+    def _learn(self, frame: pd.DataFrame, share: np.ndarray) -> None:
+        values = self._matrix(frame)
+        # What is neither 0 nor 1 is learnt from twice, each time as far as it is so.
+        both = np.flatnonzero((share > 0) & (share < 1))
+        known = np.where(share > 0, 1, 0)
+        weight = np.where(share > 0, share, 1.0)
+        mixed = self.random.permutation(len(frame) + len(both))
+        self.model.partial_fit(
+            sparse.vstack([values, values[both]], format="csr")[mixed],
+            np.append(known, np.zeros(len(both), int))[mixed],
+            classes=np.array([0, 1]),
+            sample_weight=np.append(weight, 1 - share[both])[mixed],
+        )
+
+    def _end(self) -> "HashedLogistic":
+        self.slope, self.level = self.model.coef_[0], float(self.model.intercept_[0])
+        del self.model, self.random
         return self
 
     def margin(self, frame: pd.DataFrame) -> np.ndarray:
@@ -165,3 +202,24 @@ class HashedLogistic:
 def _blocks(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for start in range(0, len(frame), BLOCK):
         yield frame.iloc[start : start + BLOCK]
+
+
+def _binned(blocks: Blocks, design: Design) -> Any:
+    """XGBoost's way to see blocks one at a time."""
+    import xgboost
+
+    class Stream(xgboost.DataIter):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left = blocks()
+
+        def next(self, input_data: Callable[..., None]) -> bool:
+            for frame, label in self.left:
+                input_data(data=design.raw(frame).astype(np.float32), label=label)
+                return True
+            return False
+
+        def reset(self) -> None:
+            self.left = blocks()
+
+    return Stream()

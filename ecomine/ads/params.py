@@ -1,6 +1,6 @@
 """The settings of ad placement, each once, with unit and default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ecomine.params import setting
 
@@ -20,3 +20,25 @@ class PlacementRules:
     pacing_slack: float = setting(
         0.05, "share of a day's budget that may be spent ahead of the day's traffic", at_least=0, at_most=1
     )
+
+
+@dataclass(frozen=True)
+class AdsParams:
+    """Who is contacted by which campaign, and how it is learnt."""
+
+    test_days: int = setting(90, "campaigns that began in the last so many days judge the others", at_least=7)
+    method: str = setting("auto", "auto: uplift where contacts were drawn by chance; response: never uplift")
+    model: str = setting("xgboost", "of a response: xgboost, or linear (hashed logistic regression)")
+    rounds: int = setting(60, "trees of the response model", at_least=1)
+    max_depth: int = setting(3, "depth of a tree", at_least=1, at_most=16)
+    learning_rate: float = setting(0.1, "step of XGBoost", at_least=0.0001, at_most=1)
+    margin: float = setting(0.3, "profit ÷ revenue of what ads sell, where no costs are known", at_least=0, at_most=1)
+    contact_cost: float = setting(1.0, "money a contact costs, where the shop does not say", at_least=0)
+    contact_share: float = setting(
+        0.3, "share of the possible contacts of a campaign without a budget that are made", at_least=0, at_most=1
+    )
+    exploration_share: float = setting(
+        0.05, "share of decisions drawn evenly among what is allowed, to learn from", at_least=0, at_most=1
+    )
+    fatigue: bool = setting(True, "learn from the log how much a contact takes from the next ones")
+    rules: PlacementRules = field(default_factory=PlacementRules, metadata={"meaning": "what a contact must satisfy"})

@@ -39,6 +39,12 @@ class Evidence:
     claim: bool
     why: str
 
+    @classmethod
+    def none(cls, why: str) -> "Evidence":
+        """Of what was not an experiment to begin with."""
+        nan = float("nan")
+        return cls(nan, nan, "", nan, nan, False, why)
+
 
 def propensities(treated: np.ndarray, propensity: np.ndarray | float | None) -> np.ndarray:
     """A probability of treatment a row; by default the share treated. Raises FeatureError for what is not one."""

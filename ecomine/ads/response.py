@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special
 
-from ecomine.ads.classifiers import HASHED, XGBOOST, Classifier, HashedLogistic, TreesClassifier, TreeSettings
+from ecomine.ads.classifiers import HASHED, XGBOOST, Blocks, Classifier, HashedLogistic, TreesClassifier, TreeSettings
 from ecomine.ads.encoding import Design
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.store import write_json
@@ -49,6 +49,17 @@ class ClickModel:
         known = np.full(len(label), np.inf)
         self.line = _calibration(apart, label > 0, known)
         self.model = self._classifier().fit(frame, label)
+        return self
+
+    def fit_blocks(self, blocks: Blocks, calibrate: Blocks) -> Self:
+        """As `fit`, from frames with clicks that are never in memory together; calibrated on `calibrate`, later rows.
+
+        Raises NotEnoughDataError where these are only clicks, or none.
+        """
+        self.model = self._classifier().fit_blocks(blocks)
+        parts = [(self.model.margin(frame), np.asarray(label, float)) for frame, label in calibrate()]
+        margin, label = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
+        self.line = _calibration(margin, _flags(label, "clicks") > 0, np.full(len(label), np.inf))
         return self
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:

@@ -86,6 +86,20 @@ class UpliftModel:
             raise NotEnoughDataError(f"No uplift can be claimed: {self.evidence.why}.")
         return self._fit(frame, treated, outcome, randomisation.propensities(treated, chance))
 
+    def learn(
+        self,
+        frame: pd.DataFrame,
+        treated: np.ndarray,
+        outcome: np.ndarray,
+        evidence: randomisation.Evidence,
+        propensity: np.ndarray | None = None,
+    ) -> "UpliftModel":
+        """As `fit`, on rows whose evidence was found before, on these rows and others together."""
+        if not evidence.claim:
+            raise NotEnoughDataError(f"No uplift can be claimed: {evidence.why}.")
+        self.evidence = evidence
+        return self._fit(frame, treated, outcome, randomisation.propensities(treated, propensity))
+
     def _fit(self, frame: pd.DataFrame, treated: np.ndarray, outcome: np.ndarray, chance: np.ndarray) -> "UpliftModel":
         self.design = Design().fit(frame)
         limit = randomisation.LEAST_PROPENSITY

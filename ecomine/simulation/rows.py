@@ -145,6 +145,7 @@ def campaigns(started: list[Campaign], midnight: int) -> pa.Table:
             "end_date": moments(np.full(len(started), midnight + ads.LASTS_DAYS * DAY_US)),
             "budget": np.array([one.budget for one in started], float),
             "cost_per_contact": np.array([one.bid for one in started], float),
+            "item_id": np.array([one.item for one in started], np.int64),
         }
     )
 

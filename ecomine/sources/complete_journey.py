@@ -132,7 +132,7 @@ PROMOTIONS = f"""
 # The last day of a campaign belongs to it: coupons were redeemed on it, none later.
 CAMPAIGNS = f"""
     SELECT campaign_id, campaign_type AS kind, {_utc("CAST(start_date AS DATE)")} AS start_date,
-        {_utc("CAST(end_date AS DATE) + 1")} AS end_date, NULL AS budget, NULL AS cost_per_contact
+        {_utc("CAST(end_date AS DATE) + 1")} AS end_date, NULL AS budget, NULL AS cost_per_contact, NULL AS item_id
     FROM campaign_descriptions
 """
 

@@ -1,12 +1,13 @@
 """Probabilities of clicks and of late conversions against the law that made them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ecomine.ads.classifiers import HASHED, XGBOOST
+from ecomine.ads.classifiers import HASHED, XGBOOST, Blocks
 from ecomine.ads.response import ClickModel, ConversionModel
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 
@@ -41,6 +42,32 @@ def test_clicks_are_told_and_calibrated(base: str, tmp_path: Path) -> None:
     assert (ClickModel.load(tmp_path).predict(later) == told).all()
     unseen = later.iloc[:3].assign(campaign="never seen")
     assert np.isfinite(model.predict(unseen)).all()
+
+
+@pytest.mark.parametrize("base", [XGBOOST, HASHED])
+def test_blocks_teach_what_one_frame_does(base: str) -> None:
+    drawn = [contacts(2000, 20 + number) for number in range(6)]
+    days = [(frame, random.random(2000) < chance) for frame, chance, random in drawn]
+    opened: list[int] = []
+
+    def blocks(first: int, last: int) -> Blocks:
+        def read() -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+            opened.append(first)
+            yield from ((frame, clicked.astype(float)) for frame, clicked in days[first:last])
+
+        return read
+
+    model = ClickModel(base, threads=1).fit_blocks(blocks(0, 5), blocks(5, 6))
+    later, true, _ = contacts(6000, 2)
+    told = model.predict(later)
+    assert np.corrcoef(told, true)[0, 1] > 0.9
+    assert told.mean() == pytest.approx(true.mean(), rel=0.1)
+    frame, clicked = pd.concat([day for day, _ in days[:5]]), np.concatenate([hits for _, hits in days[:5]])
+    whole = ClickModel(base, threads=1).fit(frame, clicked)
+    assert np.corrcoef(told, whole.predict(later))[0, 1] > 0.93
+    assert opened.count(5) == 1 < opened.count(0)
+    with pytest.raises(NotEnoughDataError, match="expected both 0 and 1"):
+        ClickModel(base, threads=1).fit_blocks(blocks(0, 5), lambda: iter([(days[5][0], np.zeros(2000))]))
 
 
 def late(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -213,7 +213,7 @@ def test_a_table_without_its_source_is_not_made_and_told(tmp_path: Path, wide: d
     assert missing["card"] == "card: not made, no payments in this source"
     assert set(missing) == {t.name for t in FEATURE_TABLES.values() if not set(t.sources) <= set(poor)}
     assert {path.stem for path in out.iterdir()} == set(FEATURE_TABLES) - set(missing)
-    with pytest.raises(FeatureError, match="Features need the table events or items or order_lines or payments"):
+    with pytest.raises(FeatureError, match="Features need the table ad_impressions or events or items or order_lines"):
         computed(tmp_path / "none", {}, AS_OF)
 
 

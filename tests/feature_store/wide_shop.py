@@ -11,7 +11,7 @@ from ecomine.engine import connect
 from ecomine.feature_store.catalogue import FEATURE_TABLES
 from ecomine.params import EngineParams, FeatureParams
 from ecomine.store import Store
-from tests.shop import START, tiny_shop
+from tests.shop import START, tiny_campaigns, tiny_shop
 
 ALL = list(FEATURE_TABLES)
 KINDS = ["search", "view", "view", "cart", "purchase"]
@@ -50,7 +50,7 @@ def wide_shop(rows: int = 3000, seed: int = 3, **shop: int) -> dict[str, pd.Data
             "label_timestamp": moment + pd.Timedelta(days=20),
         }
     )
-    return tables | {"events": events, "payments": payments}
+    return tables | tiny_campaigns(tables) | {"events": events, "payments": payments}
 
 
 def write_clean(folder: Path, tables: dict[str, pd.DataFrame]) -> Path:
@@ -79,5 +79,5 @@ def computed(
     params = FeatureParams(**{"tables": ALL, **settings})  # type: ignore[arg-type]
     with connect(engine or EngineParams(), folder / "spill") as connection:
         relations = Store(folder).relations(connection, "data/clean")
-        feature_store.compute(connection, relations, as_of, params, out, memory=memory, say=said.append)
+        feature_store.compute(connection, relations, as_of, params, out, (), memory, said.append)
     return out, said

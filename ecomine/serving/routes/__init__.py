@@ -1,31 +1,25 @@
-"""ROUTES: what each domain offers over HTTP. A new domain is a module here and a line in each dict."""
+"""What each domain offers over HTTP. A new domain is a module here and a line in MODULES."""
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
 from fastapi import APIRouter
 
 from ecomine.serving.desk import Desk, Plain, Question
-from ecomine.serving.routes import inventory, pricing, profiling, recommendation
+from ecomine.serving.routes import ads, inventory, pricing, profiling, recommendation
 
-ROUTES: dict[str, Callable[[Desk], APIRouter]] = {
-    "profiling": profiling.router,
-    "recommendation": recommendation.router,
-    "pricing": pricing.router,
-    "inventory": inventory.router,
+MODULES: dict[str, ModuleType] = {
+    "profiling": profiling,
+    "recommendation": recommendation,
+    "pricing": pricing,
+    "inventory": inventory,
+    "ads": ads,
 }
 
-QUESTIONS: dict[str, Mapping[str, Question]] = {
-    "profiling": profiling.QUESTIONS,
-    "recommendation": recommendation.QUESTIONS,
-    "pricing": pricing.QUESTIONS,
-    "inventory": inventory.QUESTIONS,
-}
+ROUTES: dict[str, Callable[[Desk], APIRouter]] = {name: module.router for name, module in MODULES.items()}
+
+QUESTIONS: dict[str, Mapping[str, Question]] = {name: module.QUESTIONS for name, module in MODULES.items()}
 """What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""
 
-PLAIN: dict[str, Mapping[str, Plain]] = {
-    "profiling": profiling.PLAIN,
-    "recommendation": recommendation.PLAIN,
-    "pricing": pricing.PLAIN,
-    "inventory": inventory.PLAIN,
-}
+PLAIN: dict[str, Mapping[str, Plain]] = {name: module.PLAIN for name, module in MODULES.items()}
 """The same questions, answered from what was published last where no version can answer."""
