@@ -57,7 +57,9 @@ class Replenisher:
         now = history.daily_sales(inputs.tables, inputs.as_of, whole, series=series, place=place, step=calendar.step)
         now = with_categories(now)
         self.forecaster = learnt.following(sales(now))
-        self.series = self._told(now, history.stock_now(inputs.tables, inputs.as_of, place), inputs)
+        dead = int(self.params.dead_days)
+        sold = history.chosen(inputs.tables, inputs.as_of, dead, least_units=0.0, place=place)
+        self.series = self._told(now, history.stock_now(inputs.tables, inputs.as_of, place), sold, inputs)
         return self
 
     @property
@@ -70,7 +72,7 @@ class Replenisher:
         panel = self.forecaster.panel
         return self.forecaster.following(until(panel, panel.periods - self.test))
 
-    def _told(self, rows: pd.DataFrame, stock: pd.DataFrame | None, inputs: Inputs) -> pd.DataFrame:
+    def _told(self, rows: pd.DataFrame, stock: pd.DataFrame | None, sold: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
         last = rows.drop_duplicates(list(KEYS), keep="last")[[*KEYS, "price", "category"]]
         told = with_costs(last, inputs, self.params).merge(
             usual_sales(rows)[[*KEYS, "usage"]], on=list(KEYS), how="left"
@@ -78,17 +80,17 @@ class Replenisher:
         if stock is None:
             told[[ON_HAND, ON_ORDER, LEAD]] = np.nan
         else:
-            # What lies in stock of these items but was not sold lately at that place is there too, without demand.
-            lying = stock[stock["item_id"].isin(told["item_id"]) & (stock[ON_HAND] > 0)]
-            told = told.merge(stock, on=list(KEYS), how="left")
-            told = pd.concat([told, self._idle(told, lying)], ignore_index=True)
+            idle = self._idle(told, stock, sold)
+            told = pd.concat([told.merge(stock, on=list(KEYS), how="left"), idle], ignore_index=True)
         told[LEAD] = told[LEAD].fillna(self.params.lead_days)
         told = told.sort_values(list(KEYS), ignore_index=True)
         return told.assign(**self._expected(told))
 
     @staticmethod
-    def _idle(told: pd.DataFrame, lying: pd.DataFrame) -> pd.DataFrame:
-        known = pd.MultiIndex.from_frame(told[list(KEYS)])
+    def _idle(told: pd.DataFrame, stock: pd.DataFrame, sold: pd.DataFrame) -> pd.DataFrame:
+        """What lies in stock of these items at places where nothing of it was sold lately: nobody wants it."""
+        known = pd.MultiIndex.from_frame(pd.concat([told[list(KEYS)], sold[list(KEYS)]]))
+        lying = stock[stock["item_id"].isin(told["item_id"]) & (stock[ON_HAND] > 0)]
         idle = lying[~pd.MultiIndex.from_frame(lying[list(KEYS)]).isin(known)]
         of_item = told.drop_duplicates("item_id")[["item_id", "price", "category", "unit_cost", "costed"]]
         return idle.merge(of_item, on="item_id", how="inner").assign(usage=0.0)

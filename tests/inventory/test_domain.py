@@ -210,3 +210,18 @@ def test_saved_and_loaded_it_decides_the_same(learnt: Known, tmp_path: Path) -> 
     loaded = DOMAIN.load(tmp_path)
     again = DOMAIN.decide(loaded, DOMAIN.request(loaded, None), PARAMS)
     pd.testing.assert_frame_equal(again, decisions, check_exact=True)
+
+
+def test_what_sells_too_little_to_be_learnt_is_not_dead_but_what_never_sells_is() -> None:
+    tables = stocked_shop()
+    lines, stock = tables["order_lines"], tables["stock"]
+    slow = (lines["item_id"] == "p05") & (lines["location_id"] == "west")
+    unsold = (lines["item_id"] == "p06") & (lines["location_id"] == "west")
+    few = lines.index[slow][-5:]
+    tables["order_lines"] = lines[~(slow & ~lines.index.isin(few)) & ~unsold]
+    lies = stock["item_id"].isin(["p05", "p06"]) & (stock["location_id"] == "west")
+    tables["stock"] = stock.assign(on_hand=stock["on_hand"].where(~lies, 50.0))
+    _, _, decisions = learn(tables, dataclasses.replace(PARAMS, least_units=40.0))
+    there = decisions.set_index(["item_id", "location_id"])
+    assert ("p05", "west") not in there.index
+    assert there.loc[("p06", "west"), ["alert", "order_now", "mean"]].tolist() == [DEAD, 0.0, 0.0]

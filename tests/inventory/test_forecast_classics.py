@@ -5,6 +5,8 @@ import pytest
 from statsforecast.models import CrostonSBA
 
 from ecomine.inventory import DemandForecaster, ForecastParams
+from ecomine.inventory.forecasting import classics
+from ecomine.inventory.forecasting.history import DAILY
 from ecomine.inventory.forecasting.intermittent import smoothed
 from tests.inventory.test_forecaster import HORIZON, cut, demand
 
@@ -30,3 +32,9 @@ def test_croston_agrees_with_statsforecast() -> None:
     units = np.random.default_rng(3).poisson(0.4, (1, 80)).astype(np.float32)
     theirs = CrostonSBA().forecast(y=units[0].astype(float), h=1)["mean"][0]
     assert smoothed(units).croston_sba[0, -1] == pytest.approx(theirs, rel=0.02)
+
+
+def test_theta_takes_a_series_that_never_changes() -> None:
+    units = np.vstack([np.full(60, 3.0), np.zeros(60)])
+    told = classics.expected(classics.THETA, units, DAILY, 4)
+    assert told[0].tolist() == pytest.approx([3.0] * 4) and told[1].tolist() == pytest.approx([0.0] * 4)

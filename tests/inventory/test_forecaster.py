@@ -1,5 +1,6 @@
 """Forecasts of simulated demand whose law is known, through the user's door."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import stats
 
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
 from ecomine.inventory import DemandForecaster, ForecastParams
+from ecomine.inventory.forecasting import backtest
 from ecomine.inventory.forecasting.distribution import LEVELS, NAMES
 
 HORIZON = 6
@@ -178,3 +180,58 @@ def test_what_cannot_be_used_is_said() -> None:
         DemandForecaster(ForecastParams(method="guess"))
     with pytest.raises(SettingsError, match="expected some of"):
         DemandForecaster(ForecastParams(classics=["arima"]))
+
+
+def test_a_season_that_is_wild_each_year_is_not_told_by_the_calm_before_it() -> None:
+    random = np.random.default_rng(8)
+    series, weeks = 120, 52 * 3
+    code, week = np.divmod(np.arange(series * weeks), weeks)
+    wild = week % 52 >= 52 - HORIZON
+    mean = np.exp(random.normal(3.0, 0.4, series))[code] * np.where(wild, np.exp(random.normal(0, 0.6, len(code))), 1.0)
+    rows = pd.DataFrame(
+        {
+            "item_id": code, "date": pd.Timestamp("2021-01-04") + pd.to_timedelta(7 * week, unit="D"),
+            "quantity": random.poisson(mean), "week": week,
+        }
+    )  # fmt: skip
+    past, future = (rows[rows["week"] < weeks - HORIZON], rows[rows["week"] >= weeks - HORIZON])
+    held = []
+    for knows in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not knows:
+                patch.setattr(backtest, "year_ago", lambda periods, year: None)
+            params = dataclasses.replace(QUICK, origins=1)
+            told = DemandForecaster(params, threads=1).fit(past.drop(columns="week")).intervals(HORIZON)
+        inside = (future["quantity"] >= told["lower"].to_numpy()) & (future["quantity"] <= told["upper"].to_numpy())
+        held.append(float(inside.mean()))
+    assert held[0] > held[1] + 0.15 and held[0] > 0.65
+
+
+def test_another_history_is_forecast_without_learning_anew(fitted: tuple) -> None:
+    model, past, future = fitted
+    inputs = [name for name in past.columns if name != "quantity"]
+    same = model.following(past)
+    known = future[inputs]
+    pd.testing.assert_frame_equal(same.predict(HORIZON, known), model.predict(HORIZON, known))
+    later = model.following(pd.concat([past, future[past.columns]], ignore_index=True)).predict(2)
+    assert later["date"].min() == future["date"].max() + pd.Timedelta(days=7)
+    doubled = model.following(past.assign(quantity=2 * past["quantity"])).predict(HORIZON, known)
+    assert doubled["mean"].sum() == pytest.approx(2 * model.predict(HORIZON, known)["mean"].sum(), rel=0.1)
+    with pytest.raises(FeatureError, match="lacks the input promotion"):
+        model.following(past.drop(columns="promotion"))
+
+
+def test_no_forecast_rises_with_the_price_and_twins_are_alike() -> None:
+    past, future = cut(demand(60, 80, seed=3))
+    random = np.random.default_rng(3)
+    # Dearer weeks sold more by mere chance; without the constraint trees would believe it.
+    past = past.assign(price=10 + (past["quantity"] > past["quantity"].median()) * random.random(len(past)))
+    params = dataclasses.replace(QUICK, likelihood="counts", identities=False, classics=[])
+    model = DemandForecaster(params, threads=1).fit(past)
+    known = future.drop(columns=["quantity", "expected"])
+    means = [model.predict(HORIZON, known.assign(price=price))["mean"].to_numpy() for price in (8.0, 10.0, 12.0)]
+    assert (means[0] >= means[1] - 1e-9).all() and (means[1] >= means[2] - 1e-9).all()
+    twin = past[past["item_id"] == 7].assign(item_id=1007)
+    told = model.following(pd.concat([past, twin], ignore_index=True)).predict(HORIZON)
+    mean = told.set_index("item_id")["mean"]
+    assert mean.loc[7].tolist() == mean.loc[1007].tolist()

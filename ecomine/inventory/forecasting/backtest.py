@@ -21,12 +21,43 @@ FLOOR = 0.02
 
 
 @dataclass(frozen=True)
+class Told:
+    """Rows, what is seen of them, the units that came, and what was expected (`middle`)."""
+
+    rows: Rows
+    seen: Seen
+    units: np.ndarray
+    middle: np.ndarray
+
+    def beside(self, other: "Told | None") -> "Told":
+        """Both together."""
+        if other is None:
+            return self
+        mine, theirs = self.rows, other.rows
+        return Told(
+            Rows(*(np.concatenate(both) for both in zip(_fields(mine), _fields(theirs), strict=True))),
+            Seen(
+                np.concatenate([self.seen.base, other.seen.base]),
+                np.concatenate([self.seen.values, other.seen.values]),
+                self.seen.names,
+            ),
+            np.concatenate([self.units, other.units]),
+            np.concatenate([self.middle, other.middle]),
+        )
+
+
+def _fields(rows: Rows) -> tuple[np.ndarray, ...]:
+    return rows.series, rows.target, rows.origin
+
+
+@dataclass(frozen=True)
 class Backtest:
     """Validation rows and what was expected of them, and the choices that came of it.
 
     `rounds` and `step_rounds` are trees of the direct and the stepwise model; distances up to `steps` are forecast step
-    by step, the others directly. `classic` is the place in params.classics of the method that takes over a series, -1
-    where none does.
+    by step, the others directly. `season` are forecasts of the same time a year ago, where there was one; how sure
+    forecasts may be is learnt from them too, for one stretch alone may be calm. `classic` is the place in
+    params.classics of the method that takes over a series, -1 where none does.
     """
 
     rows: Rows
@@ -38,6 +69,18 @@ class Backtest:
     steps: int
     direct: trees.Trees
     classic: np.ndarray
+    season: Told | None = None
+
+    @property
+    def told(self) -> Told:
+        """All that is judged by."""
+        return Told(self.rows, self.seen, self.units, self.middle).beside(self.season)
+
+
+def year_ago(periods: int, year: int) -> int | None:
+    """The origin a year before the end, where it has as long a past of its own."""
+    origin = periods - 1 - year
+    return origin if origin >= year else None
 
 
 def origins(periods: int, horizon: int, count: int) -> list[int]:
@@ -52,13 +95,14 @@ def run(design: Design, kind: str, params: ForecastParams, horizon: int, seed: i
     rows = judged(design, from_, horizon, params.rows, seed)
     seen = design.seen(rows)
     units = design.units[rows.series, rows.target].astype(float)
-    learnt = trees.sampled(design, from_[-1], horizon, None, params.rows, seed)
+    then = year_ago(panel.periods, design.rhythm.year)
+    learnt = trees.sampled(design, from_[-1], horizon, None, params.rows, seed, then)
     truth = design.units[learnt.series, learnt.target].astype(float)
     direct, rounds = trees.fit(design.seen(learnt), truth, kind, params, seed, threads, params.rounds, (seen, units))
     middle = direct.predict(seen)
     steps, step_rounds = 0, 0
     if params.method != "direct" and horizon > 1:
-        near = trees.sampled(design, from_[-1], horizon, 1, params.rows, seed + 1)
+        near = trees.sampled(design, from_[-1], horizon, 1, params.rows, seed + 1, then)
         truth = design.units[near.series, near.target].astype(float)
         day_before = Rows(rows.series, rows.target, rows.target - 1)
         judge = (design.seen(day_before), units)
@@ -69,7 +113,17 @@ def run(design: Design, kind: str, params: ForecastParams, horizon: int, seed: i
             walked = stepwise_of(stepwise, design, rows, horizon, None)
         middle = np.where(rows.distance <= steps, walked, middle) if steps else middle
     classic, middle = _classic(design, kind, params, rows, units, middle, horizon)
-    return Backtest(rows, seen, units, middle, rounds, step_rounds, steps, direct, classic)
+    season = None if then is None or then >= from_[-1] else _season(design, direct, then, horizon, params.rows, seed)
+    return Backtest(rows, seen, units, middle, rounds, step_rounds, steps, direct, classic, season)
+
+
+def _season(design: Design, direct: trees.Trees, origin: int, horizon: int, most: int, seed: int) -> Told | None:
+    """Direct forecasts from an origin whose targets were not learnt from."""
+    rows = judged(design, [origin], horizon, most, seed)
+    if not len(rows.series):
+        return None
+    seen = design.seen(rows)
+    return Told(rows, seen, design.units[rows.series, rows.target].astype(float), direct.predict(seen))
 
 
 def judged(design: Design, from_: list[int], horizon: int, most: int, seed: int) -> Rows:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting import zeros
-from ecomine.inventory.forecasting.backtest import Backtest
+from ecomine.inventory.forecasting.backtest import Backtest, Told
 from ecomine.inventory.forecasting.spread import Spread, Totals, dependence, fit
 from ecomine.store import write_json
 
@@ -27,9 +27,10 @@ class Calibration:
 
 
 def calibrate(
-    kind: str, test: Backtest, censored: np.ndarray | None, horizon: int, seed: int, threads: int, inflated: bool
+    kind: str, judged: Backtest, censored: np.ndarray | None, horizon: int, seed: int, threads: int, inflated: bool
 ) -> Calibration:
     """How sure forecasts may be, all from validation; `inflated` looks for further zeros too."""
+    test = judged.told
     wide = fit(kind, test.seen, test.middle, test.units, seed, threads)
     dispersion = _foreign(kind, test, seed, threads)
     if kind == law.COUNTS:
@@ -55,7 +56,7 @@ def calibrate(
     return Calibration(wide, single, interval, sums, further)
 
 
-def _foreign(kind: str, test: Backtest, seed: int, threads: int) -> np.ndarray:
+def _foreign(kind: str, test: Told, seed: int, threads: int) -> np.ndarray:
     """Dispersion of each row as learnt from the other half of the series, for what is learnt from looks surer."""
     series, place = np.unique(test.rows.series, return_inverse=True)
     side = (np.random.default_rng(seed).permutation(len(series)) % 2)[place]

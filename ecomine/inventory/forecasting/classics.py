@@ -72,7 +72,9 @@ def _by_statsforecast(name: str) -> Callable[[np.ndarray, Rhythm, int], np.ndarr
             }
         )
         run = StatsForecast([model], freq=1, n_jobs=1, fallback_model=Naive())
-        values = run.forecast(df=frame, h=horizon)[repr(model)].to_numpy(float)
+        # A series that never changes has no autocorrelation; the fallback takes what cannot be fitted.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = run.forecast(df=frame, h=horizon)[repr(model)].to_numpy(float)
         return np.maximum(np.nan_to_num(values.reshape(count, horizon)), 0.0)
 
     return told

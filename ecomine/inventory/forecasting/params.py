@@ -29,11 +29,11 @@ class ForecastParams:
     max_depth: int = setting(7, "depth of a tree", at_least=1, at_most=16)
     seeds: int = setting(1, "models that are averaged, each with a seed of its own", at_least=1, at_most=20)
     classics: list[str] = setting(
-        ["seasonal_naive", "croston_sba", "tsb"],
-        "methods that may take over a series where they win in validation; also theta and ets, which take long",
+        ["seasonal_naive", "croston_sba", "tsb", "theta"],
+        "methods that may take over a series where they win in validation; also ets, which takes long",
     )
     classics_series: int = setting(
-        200, "most series, those that sell most, for which theta and ets are tried", at_least=0
+        100, "most series, those that sell most, for which theta and ets are tried", at_least=0
     )
     identities: bool = setting(
         True,

@@ -9,6 +9,8 @@ from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting.design import Seen
 
 ROUNDS, DEPTH = 80, 3
+USUAL_BETWEEN, ROUNDS_OF_WEIGHTS = 0.01, 4
+
 LEAST_ROWS = 2000
 """Validation rows below which every row has the same dispersion."""
 
@@ -113,12 +115,18 @@ def _trimmed(values: np.ndarray) -> np.ndarray:
 
 
 def _line(lever: np.ndarray, ratio: np.ndarray) -> tuple[float, float]:
-    """Least squares of ratio = a + b × lever with neither below zero."""
+    """Least squares of ratio = a + b × lever with neither below zero.
+
+    Rows weigh by the inverse of their own spread, which goes with a + b × lever: what large series say of b counts.
+    """
     from scipy import optimize
 
     if len(ratio) < 10:
         return max(float(ratio.mean()), 0.1) if len(ratio) else 1.0, 0.0
-    weight = 1 / (1 + lever)
-    table = np.column_stack([np.ones(len(lever)), lever]) * weight[:, None]
-    (a, b), _ = optimize.nnls(table, ratio * weight)
-    return max(float(a), 0.1), float(b)
+    a, b = 1.0, USUAL_BETWEEN
+    table = np.column_stack([np.ones(len(lever)), lever])
+    for _ in range(ROUNDS_OF_WEIGHTS):
+        weight = 1 / (a + b * lever)
+        (a, b), _ = optimize.nnls(table * weight[:, None], ratio * weight)
+        a, b = max(float(a), 0.1), float(b)
+    return a, b

@@ -102,15 +102,20 @@ def step_by_step(trees: Trees, design: Design, series: np.ndarray, origin: int, 
     return result
 
 
-def sampled(design: Design, last: int, horizon: int, distance: int | None, count: int, seed: int) -> Rows:
+def sampled(
+    design: Design, last: int, horizon: int, distance: int | None, count: int, seed: int, without: int | None = None
+) -> Rows:
     """Rows to learn from, targets up to the period `last`, each from a random distance up to `horizon` (or the given).
 
-    A target is taken several times where there are few; origins have at least a fourth of the level's window behind.
+    The horizon after `without` is left out. A target is taken several times where there are few; origins have at least
+    a fourth of the level's window behind.
     """
     random = np.random.default_rng(seed)
     warm = min(design.rhythm.level // 2, (last + 1) // 4)
     usable = np.isfinite(design.panel.units[:, : last + 1])
     usable[:, : warm + 1] = False
+    if without is not None:
+        usable[:, without + 1 : without + 1 + horizon] = False
     cells = np.flatnonzero(usable)
     repeats = 1 if distance is not None else int(np.clip(count // max(len(cells), 1), 1, min(4, horizon)))
     if len(cells) > count:
