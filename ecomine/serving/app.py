@@ -23,14 +23,16 @@ from ecomine.serving.access import Access
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk
 from ecomine.serving.judge import Judge
-from ecomine.serving.keys import OPERATION, RECEIPTS, Keys, guard
+from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
 from ecomine.serving.measures import TOGETHER, Measures
 from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
+from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
+from ecomine.serving.stream import Stream
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
@@ -80,6 +82,7 @@ class Readiness(BaseModel):
     ready: bool
     domains: dict[str, str] = Field(description="domain → digest of the version that answers, or why none does")
     degraded: dict[str, str] = Field(description="domain → why its answers are not from the deployed version's model")
+    events: str = Field(description="whether events are written, and how far they are taken on")
 
 
 def create_app(workspace: Path) -> FastAPI:
@@ -89,7 +92,7 @@ def create_app(workspace: Path) -> FastAPI:
     context = Context.of(workspace)
     catalogue = Catalogue(context.store)
     lineups = {name: LineUp(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
-    live = Live(context.store)
+    live, stream = Live(context.store), Stream(workspace, context.params.streaming)
     desks: list[Desk] = []
 
     def readiness() -> Readiness:
@@ -101,14 +104,17 @@ def create_app(workspace: Path) -> FastAPI:
                     degraded[name] = why
             except EcomineError as error:
                 domains[name], ready = str(error), False
-        return Readiness(ready=ready, domains=domains, degraded=degraded)
+        writes, events = stream.state()
+        return Readiness(ready=ready and writes, domains=domains, degraded=degraded, events=events)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
         judge = Judge(context, lineups, live)
         judge.start()
+        stream.start()
         yield
+        await run_in_threadpool(stream.close)
         judge.stop()
         for desk in desks:
             await run_in_threadpool(desk.close)
@@ -132,6 +138,7 @@ def create_app(workspace: Path) -> FastAPI:
         desks.append(desk)
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
+    app.include_router(event_routes(stream.intake, context.params.streaming), **guarded(EVENTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:
