@@ -73,7 +73,8 @@ def main() -> None:
         ports["feast"] = stack.enter_context(_peer("route", "/docs", *more))
         if len(os.sched_getaffinity(0)) > 1:
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-        rows = _measure(ports, _questions(workspace, ports["sqlite"]), options)
+        questions = {side: _questions(workspace, ports[side]) for side in ("sqlite", "redis")}
+        rows = _measure(ports, questions, options)
     text = f"{options.connections} connections, {options.seconds:g} s each, median of {options.rounds} rounds"
     report("serve", f"{text}; beside an empty FastAPI route, and Feast's server with the same model", rows)
 
@@ -112,11 +113,13 @@ def _questions(workspace: Path, port: int) -> dict[str, list[bytes]]:
     }
 
 
-def _measure(ports: dict[str, int], questions: dict[str, list[bytes]], options: argparse.Namespace) -> list[Row]:
-    first = next(iter(questions))
-    plain = [one.replace(b"/v1/recommendations/", b"/recommend/", 1) for one in questions[first]]
+def _measure(
+    ports: dict[str, int], questions: dict[str, dict[str, list[bytes]]], options: argparse.Namespace
+) -> list[Row]:
+    first = next(iter(questions["sqlite"]))
+    plain = [one.replace(b"/v1/recommendations/", b"/recommend/", 1) for one in questions["sqlite"][first]]
     asked = {("empty", "empty"): [request("GET", "/empty")], ("feast", "plain route over Feast"): plain}
-    asked |= {(side, name): bodies for side in ("sqlite", "redis") for name, bodies in questions.items()}
+    asked |= {(side, name): bodies for side, own in questions.items() for name, bodies in own.items()}
     loads: dict[tuple[str, str], list[Load]] = {key: [] for key in asked}
     for _, (key, bodies) in itertools.product(range(options.rounds), asked.items()):
         drive(ports[key[0]], bodies, 0.5, options.connections)  # what nobody has asked yet is loaded now

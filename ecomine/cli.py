@@ -145,6 +145,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=_workers, help="processes that answer (default: params.yaml)")
     consume = add("consume", _consume, "take accepted events on: into online features at once, into files by and by")
     consume.add_argument("--once", action="store_true", help="all that there is, also into the files, then end")
+    mirror = add("mirror", _mirror, "bring deployed versions to a place that other machines reach, or from there")
+    mirror.add_argument("action", choices=["push", "pull"])
+    mirror.add_argument("address", help="bucket or folder, such as s3://shop/ecomine or file:///srv/ecomine")
+    mirror.add_argument("--every", type=float, help="go on, with a pause of so many seconds")
     replay = add("replay", _replay, "make answers again from their receipts, and say where they differ")
     replay.add_argument("receipt", nargs="?", help="the answer's X-Receipt-ID (default: the last ones)")
     replay.add_argument("--last", type=int, default=100, help="how many of the last answers (default: 100)")
@@ -419,6 +423,27 @@ def _consume(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     consumer.run(stop)
+
+
+def _mirror(options: argparse.Namespace) -> None:
+    from ecomine.deployment import mirror
+    from ecomine.domains import DOMAINS
+    from ecomine.stages import Context
+
+    while True:
+        context = Context.of(options.workspace)
+        for name in context.params.domains:
+            act = mirror.push if options.action == "push" else mirror.pull
+            try:
+                moved = act(context.store, DOMAINS[name], options.address)
+                print(f"{name}: {', '.join(digest[:12] for digest in moved) or 'nothing new'}", flush=True)
+            except EcomineError as error:
+                if options.every is None:
+                    raise
+                print(f"ecomine: {error}", file=sys.stderr, flush=True)
+        if options.every is None:
+            return
+        time.sleep(options.every)
 
 
 def _replay(options: argparse.Namespace) -> None:

@@ -33,6 +33,14 @@ log = logging.getLogger("ecomine.serving")
 PERSONAL = ("user_id", "user_ids", "card_id", "device_id", "address_id", "ip")
 """Names of what identifies a person, wherever they stand in a receipt."""
 
+WAIT = 1.0
+"""Seconds that an answer waits for a file that another process has locked."""
+
+PAUSE = 5.0
+"""Seconds for which receipts are not kept after they could not be."""
+
+AWAY = "a moment ago it could not be written to"
+
 HOUR = 3600.0
 """Seconds between two looks for receipts that are too old."""
 
@@ -80,6 +88,7 @@ class Receipts:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._looked = 0.0
+        self._failed: float | None = None
 
     @property
     def kept(self) -> bool:
@@ -90,13 +99,26 @@ class Receipts:
         now = datetime.now(UTC).replace(tzinfo=None)
         moment = (now - datetime(1970, 1, 1)) // timedelta(microseconds=1)
         id_ = f"{moment:014x}{secrets.token_hex(8)}"
-        with self._open() as connection:
-            connection.execute("INSERT INTO receipts VALUES (?, ?, ?)", (id_, receipt.domain, _packed(receipt)))
-            if time.monotonic() - self._looked > HOUR or not self._looked:
-                oldest = (now - timedelta(days=self._days) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
-                connection.execute("DELETE FROM receipts WHERE id < ?", (f"{oldest:014x}",))
-                self._looked = time.monotonic()
+        if self._away():
+            raise sqlite3.OperationalError(AWAY)
+        try:
+            with self._open() as connection:
+                if self._away():  # found out by another answer, while this one was waiting for its turn
+                    raise sqlite3.OperationalError(AWAY)
+                connection.execute("INSERT INTO receipts VALUES (?, ?, ?)", (id_, receipt.domain, _packed(receipt)))
+                if time.monotonic() - self._looked > HOUR or not self._looked:
+                    oldest = (now - timedelta(days=self._days) - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+                    connection.execute("DELETE FROM receipts WHERE id < ?", (f"{oldest:014x}",))
+                    self._looked = time.monotonic()
+        except (OSError, sqlite3.Error):
+            if not self._away():
+                self._failed = time.monotonic()
+            raise
         return id_
+
+    def _away(self) -> bool:
+        """Whether the file could not be written to a moment ago: answers must not queue up behind it."""
+        return self._failed is not None and time.monotonic() - self._failed < PAUSE
 
     def get(self, id_: str) -> Receipt:
         """A receipt by its id."""
@@ -122,12 +144,13 @@ class Receipts:
             if self._connection is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.touch(mode=0o600)
-                self._connection = sqlite3.connect(self._path, timeout=10.0, check_same_thread=False)
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._connection.execute(
+                made = sqlite3.connect(self._path, timeout=WAIT, check_same_thread=False)
+                made.execute("PRAGMA journal_mode = WAL")
+                made.execute("PRAGMA synchronous = NORMAL")
+                made.execute(
                     "CREATE TABLE IF NOT EXISTS receipts (id TEXT PRIMARY KEY, domain TEXT, body BLOB) WITHOUT ROWID"
                 )
+                self._connection = made
             with self._connection:
                 yield self._connection
 
