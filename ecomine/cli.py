@@ -6,9 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecomine import __version__
 from ecomine.errors import EcomineError
+
+if TYPE_CHECKING:
+    from ecomine.stages import Context
 
 QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -105,8 +109,14 @@ def _parser() -> argparse.ArgumentParser:
         own.add_argument("domain", help="kind of decision")
         if name == "deploy":
             own.add_argument("--force", action="store_true", help="even where the champion can no longer be compared")
+            beside = own.add_mutually_exclusive_group()
+            beside.add_argument("--shadow", action="store_true", help="only try it: its answers are kept, not used")
+            beside.add_argument("--canary", type=_share, help="only try it: it answers for a share, such as 5%%")
         if name == "rollback":
             own.add_argument("--to", help="beginning of the digest to go back to (default: the one before)")
+    challenger = add("challenger", _challenger, "the version tried beside the deployed one: look, promote or withdraw")
+    challenger.add_argument("domain", help="kind of decision")
+    challenger.add_argument("action", choices=["show", "promote", "withdraw"], nargs="?", default="show")
     profile = add("profile", _profile, "who a customer is: the deployed profile, a line a fact")
     profile.add_argument("user", help="id of the customer")
     trial = add("price-test", _price_test, "design a randomised price test, or read what it showed")
@@ -149,6 +159,16 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; expected a whole number from 1 to 65535")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of customers; expected such as 5% or 0.05")
+    return share
 
 
 def _say(text: str) -> None:
@@ -273,8 +293,45 @@ def _deploy(options: argparse.Namespace) -> None:
     from ecomine.stages import Context, run
 
     context = Context.of(options.workspace, _say)
+    if options.shadow or options.canary:
+        _try(options, context)
+        return
     with workspace_lock(context.store):
         run("deploy", options.domain, context, force=options.force)
+    _release(options)
+
+
+def _release(options: argparse.Namespace) -> None:
+    from flows.releases import told
+
+    told(options.workspace, options.domain, _say)
+
+
+def _try(options: argparse.Namespace, context: "Context") -> None:
+    from ecomine import deployment
+    from ecomine.stages.learning import require_passed
+
+    domain = _domain(options.domain)
+    require_passed(context, domain)
+    digest = deployment.challenge(context, domain, options.canary)
+    how = f"answers for {options.canary:.1%} of the customers" if options.canary else "answers in the shadow"
+    print(f"{domain.name}: {digest[:12]} {how}. Look: ecomine challenger {domain.name}")
+
+
+def _challenger(options: argparse.Namespace) -> None:
+    from ecomine import deployment
+    from ecomine.stages import Context
+
+    context, domain = Context.of(options.workspace, _say), _domain(options.domain)
+    found = deployment.trial_report(context, domain)
+    if options.action == "show":
+        print("\n".join(found.lines()))
+    elif options.action == "promote":
+        print(f"{domain.name}: {deployment.promote_challenger(context, domain, found.evidence)[:12]} is deployed")
+        _release(options)
+    else:
+        digest = deployment.withdraw(context, domain, "by hand", found.evidence)
+        print(f"{domain.name}: {digest[:12]} is no longer tried")
 
 
 def _rollback(options: argparse.Namespace) -> None:
@@ -286,6 +343,7 @@ def _rollback(options: argparse.Namespace) -> None:
     with workspace_lock(context.store):
         digest = deployment.rollback(context, _domain(options.domain), options.to)
     print(f"{options.domain}: back to {digest[:12]}")
+    _release(options)
 
 
 def _history(options: argparse.Namespace) -> None:

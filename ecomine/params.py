@@ -153,6 +153,17 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
+class ChallengerParams:
+    """When a version that is tried beside the deployed one has failed, and when it has shown enough."""
+
+    min_answers: int = setting(500, "answers of each of the two before their times are compared", at_least=1)
+    max_error_share: float = setting(0.01, "share of its answers that may fail", at_least=0, at_most=1)
+    max_slowdown: float = setting(2.0, "its 95th percentile of time ÷ the champion's, at most", at_least=1)
+    promote: bool = setting(False, "whether the server deploys it by itself once it has shown enough")
+    check_seconds: float = setting(5.0, "time between two looks at what it has shown", at_least=0.05)
+
+
+@dataclass(frozen=True)
 class SimulationParams:
     """The simulated shop, for `ecomine simulate` and `source: simulated`."""
 
@@ -193,6 +204,7 @@ class Params:
     online: OnlineParams = field(default_factory=OnlineParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
+    challenger: ChallengerParams = field(default_factory=ChallengerParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
 

@@ -77,6 +77,9 @@ def status(row: dict[str, Any]) -> str:
         lines.append(f"  worth      {row['value']:.2f} a unit on the test period{rival}")
     if row["changes"]:
         lines.append(f"  moved      {moved(row['changes'])}")
+    if row["trial"]:
+        share = f" for {row['trial']['share']:.1%}" if "share" in row["trial"] else ""
+        lines.append(f"  tried      {row['trial']['digest'][:12]} as {row['trial']['action']}{share} beside it")
     lines.append(f"  way back   {row['earlier_versions']} earlier versions")
     lines.append(f"  features   {'online' if row['online_features'] else 'NOT online: `ecomine stage materialize`'}")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from ecomine.domains import DOMAINS
 from ecomine.lock import workspace_lock
 from ecomine.stages import Context, run
 from flows.progress import tell
+from flows.releases import told
 from flows.retrain import DomainName
 
 
@@ -23,6 +24,7 @@ def deploy(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[va
     context = Context.of(Path(workspace).resolve(), tell())
     with workspace_lock(context.store):
         run("deploy", DomainName(domain).value, context)
+        told(context.store.workspace, DomainName(domain).value, tell())
 
 
 @flow(name="rollback")
@@ -36,4 +38,5 @@ def rollback(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[
     context = Context.of(Path(workspace).resolve(), tell())
     with workspace_lock(context.store):
         digest = deployment.rollback(context, DOMAINS[DomainName(domain).value])
+        told(context.store.workspace, DomainName(domain).value, tell())
     tell()(f"{DomainName(domain).value}: back to {digest[:12]}")

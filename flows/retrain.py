@@ -15,6 +15,7 @@ from ecomine.store import Store
 from ecomine.summary import summary
 from flows.progress import tell
 from flows.record import record
+from flows.releases import told
 
 DomainName = Enum("DomainName", {name: name for name in DOMAINS}, type=str)  # type: ignore[misc]
 
@@ -70,6 +71,8 @@ def _deploy(domains: list[str], folder: Path) -> None:
         if not stage.tracked:
             try:
                 _run(stage, domain, folder)
+                if domain:
+                    told(folder, domain, tell())
             except EcomineError as error:
                 failures.append(error)
     if failures:

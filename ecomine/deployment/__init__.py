@@ -2,7 +2,8 @@
 
     deployments/<domain>/versions/<digest>/  model, its lineage, metrics, gate and decisions; never changes
     deployments/<domain>/current.json        the pointer to what answers now, swapped in one step
-    deployments/<domain>/history.jsonl       every deployment and rollback; only ever appended to
+    deployments/<domain>/challenger.json     the pointer to what is tried beside it, as a shadow or a canary
+    deployments/<domain>/history.jsonl       every change of the two; only ever appended to
 
 A version is named by the SHA-256 digest of its manifest, which names the digest of every file. Nothing in a
 version depends on a clock, a host, a path or a commit, so the same candidate always has the same name; who
@@ -10,6 +11,7 @@ deployed it, when and from which commit is in the history.
 """
 
 from ecomine.deployment.bundle import Bundle, load
+from ecomine.deployment.challenge import challenge, promote_challenger, trial_report, withdraw
 from ecomine.deployment.overview import status
 from ecomine.deployment.publication import heeded, minded
 from ecomine.deployment.records import current, history, pointer
@@ -17,6 +19,7 @@ from ecomine.deployment.release import online, promote, rollback
 
 __all__ = [
     "Bundle",
+    "challenge",
     "current",
     "heeded",
     "history",
@@ -25,6 +28,9 @@ __all__ = [
     "online",
     "pointer",
     "promote",
+    "promote_challenger",
     "rollback",
     "status",
+    "trial_report",
+    "withdraw",
 ]

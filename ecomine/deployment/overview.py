@@ -20,6 +20,7 @@ def status(context: "Context") -> list[dict[str, Any]]:
     domain, digest (None where nothing is deployed), action, deployed_at (UTC), age_days, as_of, who, commit,
     gate_passed, value and baseline_value (money a unit on the test period), baseline (the best one's name),
     metrics (the model's), changes (what the deployment changed for how many, where the domain tells),
+    trial (the record of what is tried beside it, or None),
     earlier_versions (that a rollback can reach), damaged (what is wrong, or None), online_features (whether the online
     store is filled).
     """
@@ -50,6 +51,7 @@ def _one(context: "Context", name: str) -> dict[str, Any]:
         "who": record["who"],
         "commit": (record["git"] or {}).get("commit"),
         "changes": record.get("changes", []),
+        "trial": records.challenge(store, name),
         "earlier_versions": max(len(records.deployed(records.history(store, name))) - 1, 0),
     }
     damage = bundle.damage(folder, record["digest"])

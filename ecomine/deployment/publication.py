@@ -35,7 +35,7 @@ def minded(store: Store, domain: Domain, digests: Mapping[str, str]) -> dict[str
     matters = {}
     for name, digest in digests.items():
         try:
-            matters[name] = domain.heeds[name].read(_decided(store, name, digest))
+            matters[name] = domain.heeds[name].read(decided(store, name, digest))
         except (OSError, pa.ArrowException, DeploymentError):
             continue
     return matters
@@ -77,12 +77,13 @@ def _replace(store: Store, domain: Domain, digest: str) -> None:
 def _write(store: Store, domain: Domain, digest: str, path: Path) -> None:
     matters = minded(store, domain, heeded(store, domain))
     if matters:
-        write_frame(path, apply(domain, _decided(store, domain.name, digest), matters))
+        write_frame(path, apply(domain, decided(store, domain.name, digest), matters))
     else:
         shutil.copyfile(_file(store, domain.name, digest), path)
 
 
-def _decided(store: Store, name: str, digest: str) -> pd.DataFrame:
+def decided(store: Store, name: str, digest: str) -> pd.DataFrame:
+    """The decisions of a version, as it made them."""
     return pd.read_parquet(_file(store, name, digest))
 
 

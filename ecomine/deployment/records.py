@@ -1,6 +1,6 @@
-"""The pointer to the version that answers now, and the record of every change of it.
+"""The pointers to the version that answers now and to its challenger, and the record of every change of them.
 
-The pointer holds the whole record of the change that set it. It is swapped before the record is appended to
+A pointer holds the whole record of the change that set it. It is swapped before the record is appended to
 the history, so that after a crash between the two the history can be completed from the pointer: readers see
 it complete at once, the next writer completes it on disk.
 """
@@ -19,11 +19,21 @@ from ecomine.store import Store, sync
 
 DEPLOY = "deploy"
 ROLLBACK = "rollback"
+SHADOW = "shadow"
+CANARY = "canary"
+WITHDRAW = "withdraw"
+CHALLENGES = (SHADOW, CANARY, WITHDRAW)
+"""Changes of the challenger; the others are of what is deployed."""
 
 
 def pointer(store: Store, domain: str) -> Path:
     """The file whose change means that another version answers from now on."""
     return store.path(f"{layout.DEPLOYMENTS.format(domain=domain)}/current.json")
+
+
+def challenger_pointer(store: Store, domain: str) -> Path:
+    """The file whose change means that another version is tried, or none any more."""
+    return store.path(f"{layout.DEPLOYMENTS.format(domain=domain)}/challenger.json")
 
 
 def current(store: Store, domain: Domain | str) -> str | None:
@@ -34,7 +44,16 @@ def current(store: Store, domain: Domain | str) -> str | None:
 
 def current_record(store: Store, domain: Domain | str) -> dict[str, Any] | None:
     """The record of the change that put the current version in its place."""
-    path = pointer(store, _name(domain))
+    return _pointed(pointer(store, _name(domain)))
+
+
+def challenge(store: Store, domain: Domain | str) -> dict[str, Any] | None:
+    """The record of the version that is tried beside the deployed one, in action, digest and share; None without."""
+    record = _pointed(challenger_pointer(store, _name(domain)))
+    return None if record is None or record["action"] == WITHDRAW else record
+
+
+def _pointed(path: Path) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(path.read_text())
         if not isinstance(record["digest"], str) or not isinstance(record["number"], int):
@@ -42,19 +61,24 @@ def current_record(store: Store, domain: Domain | str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
+        kind = "a shadow, canary or withdrawal" if path.name.startswith("challenger") else "a deployment or rollback"
         raise DeploymentError(
-            f"{path} is damaged ({error}). Write the last line of history.jsonl, beside it, into it."
+            f"{path} is damaged ({error}). Write the last line of history.jsonl, beside it, that is {kind} into it."
         ) from error
     return record
 
 
 def history(store: Store, domain: Domain | str) -> list[dict[str, Any]]:
-    """Every deployment and rollback, oldest first; raises DeploymentError for a line that cannot be read."""
+    """Every change, oldest first; raises DeploymentError for a line that cannot be read."""
     records, _ = _read(store, _name(domain))
-    now = current_record(store, domain)
-    if now and (not records or records[-1]["number"] < now["number"]):
-        records.append(now)
-    return records
+    return records + _missing(store, _name(domain), records)
+
+
+def _missing(store: Store, domain: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What pointers say that the history does not yet: at most one change, since each writer completes it first."""
+    last = records[-1]["number"] if records else 0
+    said = (current_record(store, domain), _pointed(challenger_pointer(store, domain)))
+    return sorted((now for now in said if now and now["number"] > last), key=lambda now: int(now["number"]))
 
 
 def deployed(records: list[dict[str, Any]]) -> list[str]:
@@ -65,6 +89,8 @@ def deployed(records: list[dict[str, Any]]) -> list[str]:
     """
     stack: list[str] = []
     for record in records:
+        if record["action"] in CHALLENGES:
+            continue
         if record["action"] == ROLLBACK:
             while stack and stack[-1] != record["digest"]:
                 stack.pop()
@@ -80,15 +106,14 @@ def heal(store: Store, domain: str) -> bool:
     torn = path.exists() and path.stat().st_size > sound
     if torn:
         os.truncate(path, sound)
-    now = current_record(store, domain)
-    behind = now is not None and (not records or records[-1]["number"] < now["number"])
-    if now is not None and behind:
+    missing = _missing(store, domain, records)
+    for now in missing:
         _append(path, now)
-    return torn or behind
+    return torn or bool(missing)
 
 
 def change(store: Store, domain: str, action: str, digest: str, **facts: Any) -> dict[str, Any]:
-    """Swap the pointer to `digest`, then append the record of it, with `facts`, to the history."""
+    """Swap the pointer that `action` is about to `digest`, then append the record, with `facts`, to the history."""
     known = history(store, domain)
     record = {
         "number": known[-1]["number"] + 1 if known else 1,
@@ -99,7 +124,7 @@ def change(store: Store, domain: str, action: str, digest: str, **facts: Any) ->
         "who": _user(),
         **facts,
     }
-    path = pointer(store, domain)
+    path = (challenger_pointer if action in CHALLENGES else pointer)(store, domain)
     new = path.with_name(f".{path.name}.new")
     new.write_text(_line(record))
     sync(new)

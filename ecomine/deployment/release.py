@@ -1,7 +1,9 @@
 """Promotion of a candidate and the way back."""
 
 import threading
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ecomine import layout
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 _one_at_a_time = threading.RLock()
 
 
+@dataclass(frozen=True)
+class Admitted:
+    """A candidate that may answer: kept among the versions, with what it showed and what it changes for whom."""
+
+    digest: str
+    as_of: str
+    checks: list[Check]
+    changes: list[dict[str, Any]]
+
+
 def promote(context: "Context", domain: Domain, force: bool = False) -> str:
     """Put the candidate in the champion's place, publish its decisions and return its digest.
 
@@ -28,24 +40,40 @@ def promote(context: "Context", domain: Domain, force: bool = False) -> str:
     is damaged, or whose features are no more, must not stand in the way for ever, but a person has to say so.
     """
     store, name = context.store, domain.name
-    with _one_at_a_time, workspace_lock(store):
-        _complete(context, domain)
+    with writing(context, domain):
         champion = records.current(store, domain)
-        with bundle.candidate(context, domain) as (digest, folder, changes):
-            if digest == champion:
-                bundle.keep(store, name, digest, folder)
-                if not publication.current(store, domain, digest):
-                    publication.publish(store, domain, digest)
-                context.say(f"{name}: {digest[:12]} is deployed already; nothing to do")
-                return digest
+        admitted = admit(context, domain, champion, force)
+        digest = admitted.digest
+        if digest == champion:
+            if not publication.current(store, domain, digest):
+                publication.publish(store, domain, digest)
+            context.say(f"{name}: {digest[:12]} is deployed already; nothing to do")
+        else:
+            put(context, domain, records.DEPLOY, digest, admitted.as_of, admitted.checks, changes=admitted.changes)
+    return digest
+
+
+def admit(context: "Context", domain: Domain, champion: str | None, force: bool = False) -> Admitted:
+    """Try the candidate against the champion and keep it among the versions; raises GateError as `promote` does."""
+    store, name = context.store, domain.name
+    with bundle.candidate(context, domain) as (digest, folder, changes):
+        checks: list[Check] = []
+        if digest != champion:
             read = online(store, domain).read
             model, described = bundle.open_folder(domain, digest, folder)
-            checks = [_within(name, trial.latency_check(context, domain, model, described, read))]
+            checks.append(_within(name, trial.latency_check(context, domain, model, described, read)))
             if champion:
                 checks += _against_champion(context, domain, champion, read, force)
-            bundle.keep(store, name, digest, folder)
-        _change(context, domain, records.DEPLOY, digest, described.as_of.isoformat(), checks, changes=changes)
-    return digest
+        bundle.keep(store, name, digest, folder)
+    return Admitted(digest, context.as_of.isoformat(), checks, changes)
+
+
+@contextmanager
+def writing(context: "Context", domain: Domain) -> Iterator[None]:
+    """Alone with a domain's deployments, which are whole: what a killed run left undone is completed first."""
+    with _one_at_a_time, workspace_lock(context.store):
+        _complete(context, domain)
+        yield
 
 
 def rollback(context: "Context", domain: Domain, to: str | None = None) -> str:
@@ -55,8 +83,7 @@ def rollback(context: "Context", domain: Domain, to: str | None = None) -> str:
     there is none to go back to. Going back once more goes one further back.
     """
     store, name = context.store, domain.name
-    with _one_at_a_time, workspace_lock(store):
-        _complete(context, domain)
+    with writing(context, domain):
         earlier = records.deployed(records.history(store, domain))[:-1]
         chosen = [digest for digest in earlier if digest.startswith(to or "")]
         if not chosen:
@@ -67,7 +94,7 @@ def rollback(context: "Context", domain: Domain, to: str | None = None) -> str:
         digest = chosen[-1]
         _, described = trial.rehearse(context, domain, digest, online(store, domain).read)
         rehearsed = Check("answers", 1.0, 1.0, True, f"version {digest[:12]} loads and answers")
-        _change(context, domain, records.ROLLBACK, digest, described.as_of.isoformat(), [rehearsed])
+        put(context, domain, records.ROLLBACK, digest, described.as_of.isoformat(), [rehearsed])
     return digest
 
 
@@ -105,9 +132,10 @@ def _within(name: str, check: Check) -> Check:
     return check
 
 
-def _change(
+def put(
     context: "Context", domain: Domain, action: str, digest: str, as_of: str, checks: list[Check], **more: Any
 ) -> None:
+    """Move the pointer that `action` is about, with the facts that belong into the history."""
     facts: dict[str, Any] = {
         "as_of": as_of,
         "git": revision(context.store.workspace),
@@ -115,11 +143,12 @@ def _change(
         **{name: fact for name, fact in more.items() if fact},
     }
     records.change(context.store, domain.name, action, digest, **facts)
-    publication.publish(context.store, domain, digest)
+    if action not in records.CHALLENGES:
+        publication.publish(context.store, domain, digest)
 
 
 def _complete(context: "Context", domain: Domain) -> None:
-    """What a killed run left undone after it had moved the pointer: its line of history, its decisions."""
+    """What a killed run left undone after it had moved the pointer: its line of history, its decisions, its trial."""
     store, name = context.store, domain.name
     healed = records.heal(store, name)
     digest = records.current(store, domain)
@@ -127,6 +156,10 @@ def _complete(context: "Context", domain: Domain) -> None:
     whole = digest and bundle.damage(store.path(f"{bundle.versions(name)}/{digest}"), digest) is None
     if digest and whole and not publication.current(store, domain, digest):
         publication.publish(store, domain, digest)
+        healed = True
+    tried = records.challenge(store, domain)
+    if digest and tried is not None and tried["digest"] == digest:
+        records.change(store, name, records.WITHDRAW, digest, as_of=tried["as_of"], git=None, why="it is deployed")
         healed = True
     if healed:
         context.say(f"{name}: completed a deployment that was interrupted")

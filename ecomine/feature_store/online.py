@@ -163,8 +163,10 @@ class OnlineReader:
             self._known = as_of, one
         if EVENT_TIMESTAMP not in rows:
             return one
-        column = pd.to_datetime(pd.Series(rows[EVENT_TIMESTAMP]), utc=True).to_numpy(dtype="datetime64[us]")
-        moments = column.astype(np.int64)
+        given = rows[EVENT_TIMESTAMP]
+        if not (isinstance(given, pd.Series) and isinstance(given.dtype, np.dtype) and given.dtype.kind == "M"):
+            given = pd.to_datetime(pd.Series(given), utc=True)
+        moments = given.to_numpy(dtype="datetime64[us]").astype(np.int64)
         return np.where(moments == MISSING, one, moments)[:, None]
 
 

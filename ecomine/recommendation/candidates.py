@@ -55,7 +55,7 @@ class CandidateFinder:
         assert isinstance(retriever, CoPurchase)
         return retriever
 
-    def opened(self, user_ids: pd.Series, item_ids: pd.Series) -> np.ndarray:
+    def opened(self, user_ids: pd.Series | np.ndarray, item_ids: pd.Series | np.ndarray) -> np.ndarray:
         """Whether each user has opened each item from a page, as far as the retriever `clicks` knows."""
         clicks = self.retrievers["clicks"]
         assert isinstance(clicks, Clicks)

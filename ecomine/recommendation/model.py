@@ -28,6 +28,9 @@ FEATURE_SEPARATOR = "__"
 LAST_ORDER_DAY = "user_item__last_order_day"
 MEAN_GAP = "user_item__mean_gap_days"
 
+_FEW = 5000
+"""Rows up to which a copy of all columns costs nothing."""
+
 
 class Recommender:
     """Finds products for each customer and orders them by how probably they are bought within the horizon.
@@ -121,7 +124,7 @@ class Recommender:
         Columns are float32, in a fixed order; ids and timestamps are never among them.
         """
         require(rows.columns, (EVENT_TIMESTAMP, *self.told, *self.features), "rows", READ)
-        columns = {name: _numbers(rows[name]) for name in (*self.told, *self.features)}
+        columns = _columns(rows, [*self.told, *self.features])
         if LAST_ORDER_DAY in columns:
             day = rows[EVENT_TIMESTAMP].to_numpy("datetime64[us]").astype(np.int64) // DAY_US
             columns["days_since_purchase"] = (day - columns[LAST_ORDER_DAY]).astype(np.float32)
@@ -130,7 +133,8 @@ class Recommender:
             if MEAN_GAP in columns:
                 gap = np.maximum(columns[MEAN_GAP], 1.0)
                 columns["days_since_purchase_by_gap"] = columns["days_since_purchase"] / gap
-        return pd.DataFrame(columns if self.varied is None else {name: columns[name] for name in self.varied})
+        names = list(columns) if self.varied is None else list(self.varied)
+        return pd.DataFrame(np.array([columns[name] for name in names]).T, columns=names, copy=False)
 
     def save(self, folder: Path) -> None:
         """Files that hold no code: JSON, Parquet and XGBoost's UBJ."""
@@ -174,6 +178,15 @@ def _lists(rows: pd.DataFrame) -> Lists:
     moment, user = rows[EVENT_TIMESTAMP].to_numpy(), rows["user_id"].to_numpy(object)
     begins = np.concatenate([[True], (moment[1:] != moment[:-1]) | (user[1:] != user[:-1])])
     return Lists(rows[LABEL].to_numpy(np.float32), np.cumsum(begins) - 1, moment == moment.max())
+
+
+def _columns(rows: pd.DataFrame, names: list[str]) -> dict[str, np.ndarray]:
+    """Columns as float32; of a few rows all at once: one by one would take longer than to rank them."""
+    chosen = rows[names] if len(rows) <= _FEW else None
+    if chosen is not None and all(isinstance(kind, np.dtype) and kind.kind in "fiub" for kind in chosen.dtypes):
+        values = np.ascontiguousarray(chosen.to_numpy(np.float64).T.astype(np.float32))
+        return dict(zip(names, values, strict=True))
+    return {name: _numbers(rows[name]) for name in names}
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

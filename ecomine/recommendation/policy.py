@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ecomine.recommendation.candidates import rank_within
-from ecomine.recommendation.exploration import explore
+from ecomine.recommendation.exploration import KEYS, places
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.purchases import codes
+
+BOUGHT = "bought "
+"""How the reason of a product begins that the customer has bought before."""
 
 DECISION_COLUMNS = ("user_id", "rank", "item_id", "score", "propensity", "reason")
 
@@ -24,13 +27,19 @@ def top(rows: pd.DataFrame, score: np.ndarray, k: int) -> pd.DataFrame:
     """
     # Sorting ids as category codes is many times faster than as text and gives the same order.
     user, item = (pd.factorize(rows[name], sort=True)[0] for name in ("user_id", "item_id"))
+    kept, ranks = best(user, item, np.asarray(score), k)
+    lists = rows.iloc[kept].reset_index(drop=True)
+    return lists.assign(score=np.asarray(score)[kept], rank=ranks)
+
+
+def best(user: np.ndarray, item: np.ndarray, score: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `top`, on codes of users and items: places of the rows, sorted by user and rank, and their ranks."""
     order = np.lexsort((item, user))
-    ranks = np.empty(len(rows))
-    ranks[order] = rank_within(user[order], np.asarray(score)[order])
+    ranks = np.empty(len(user))
+    ranks[order] = rank_within(user[order], score[order])
     kept = np.flatnonzero(ranks <= k)
     kept = kept[np.lexsort((ranks[kept], user[kept]))]
-    lists = rows.iloc[kept].reset_index(drop=True)
-    return lists.assign(score=np.asarray(score)[kept], rank=ranks[kept].astype(np.int64))
+    return kept, ranks[kept].astype(np.int64)
 
 
 def decide(model: Recommender, frame: pd.DataFrame, params: RecommendationParams) -> pd.DataFrame:
@@ -40,12 +49,21 @@ def decide(model: Recommender, frame: pd.DataFrame, params: RecommendationParams
     learned from is missing.
     """
     score = model.score(frame)
-    kept = allowed(model, frame, params)
-    rows, worth = frame[kept], preference(model, frame, score, params)[kept]
-    lists = top(rows.assign(_score=score[kept]), worth, params.list_length + params.exploration_pool)
-    lists = explore(lists, params.list_length, params.exploration_share, model.seed)
-    lists["reason"] = np.where(lists["explored"], "shown by chance, to learn from it", reasons(model, lists))
-    return lists.assign(score=lists["_score"])[list(DECISION_COLUMNS)]
+    kept = np.flatnonzero(allowed(model, frame, params))
+    worth = preference(model, frame, score, params)[kept]
+    # On arrays, since frames of a few rows cost more than what is done with them.
+    columns = {name: frame[name].to_numpy() for name in KEYS}
+    user, item = (pd.factorize(columns[name][kept], sort=True)[0] for name in ("user_id", "item_id"))
+    listed, rank = best(user, item, worth, params.list_length + params.exploration_pool)
+    kept, user = kept[listed], user[listed]
+    rows, propensity, explored = places(
+        {name: values[kept] for name, values in columns.items()},
+        user, rank, params.list_length, params.exploration_share, model.seed,
+    )  # fmt: skip
+    kept, rank = kept[rows], rank[rank <= params.list_length]
+    reason = np.where(explored, "shown by chance, to learn from it", reasons(model, frame, kept))
+    values = (columns["user_id"][kept], rank, columns["item_id"][kept], score[kept], propensity, reason)
+    return pd.DataFrame(dict(zip(DECISION_COLUMNS, values, strict=True)))
 
 
 def allowed(model: Recommender, frame: pd.DataFrame, params: RecommendationParams) -> np.ndarray:
@@ -96,21 +114,25 @@ def preference(model: Recommender, frame: pd.DataFrame, score: np.ndarray, param
     return worth
 
 
-def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
-    """Why each row is on its list: bought before, goes with something bought, or popular."""
-    texts = np.full(len(lists), "popular this month", object)
-    orders, days = lists["personal_orders"].to_numpy(float), lists["personal_days"].to_numpy(float)
+def reasons(model: Recommender, frame: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    """Why each of the `rows` of a frame is on its list: bought before, goes with something bought, or popular."""
+
+    def of(name: str, within: np.ndarray | slice = slice(None)) -> np.ndarray:
+        return frame[name].to_numpy()[rows[within]]
+
+    texts = np.full(len(rows), "popular this month", object)
+    orders, days = of("personal_orders").astype(float), of("personal_days").astype(float)
     finder = model.finder
-    related = np.flatnonzero((orders == 0) & (lists["copurchase_score"].to_numpy(float) > 0))
-    users = codes(finder.users, lists["user_id"].iloc[related])
-    cause = finder.copurchase.because(users, codes(finder.items, lists["item_id"].iloc[related]))
+    related = np.flatnonzero((orders == 0) & (of("copurchase_score").astype(float) > 0))
+    users = codes(finder.users, of("user_id", related))
+    cause = finder.copurchase.because(users, codes(finder.items, of("item_id", related)))
     known = cause >= 0
     texts[related[known]] = "often bought with " + model.assortment.titles[cause[known]].astype(object)
-    if "clicks_rank" in lists:
-        opened = model.finder.opened(lists["user_id"], lists["item_id"])
+    if "clicks_rank" in frame:
+        opened = model.finder.opened(of("user_id"), of("item_id"))
         texts[np.flatnonzero((orders == 0) & opened)] = "looked at, not bought yet"
-    if "new_items_score" in lists:
-        fresh = np.flatnonzero((orders == 0) & (lists["new_items_score"].to_numpy(float) > 0))
+    if "new_items_score" in frame:
+        fresh = np.flatnonzero((orders == 0) & (of("new_items_score").astype(float) > 0))
         texts[fresh] = "new, and of the kind that is bought here"
     again = np.flatnonzero(orders > 0)
     texts[again] = _habit(orders[again].astype(np.int64), np.floor(days[again]).astype(np.int64))
@@ -119,5 +141,5 @@ def reasons(model: Recommender, lists: pd.DataFrame) -> np.ndarray:
 
 def _habit(orders: np.ndarray, days: np.ndarray) -> np.ndarray:
     ago = np.select([days < 1, days == 1], ["today", "yesterday"], days.astype(str).astype(object) + " days ago")
-    times = np.where(orders == 1, "bought once, ", "bought " + orders.astype(str).astype(object) + " times, last ")
+    times = np.where(orders == 1, f"{BOUGHT}once, ", BOUGHT + orders.astype(str).astype(object) + " times, last ")
     return np.asarray(times + ago, object)

@@ -1,5 +1,6 @@
 """The order lines up to a moment, with users and items as whole numbers, so that retrievers can work on matrices."""
 
+import weakref
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -157,8 +158,22 @@ def _sql_list(texts: list[str]) -> str:
 
 
 def codes(ids: np.ndarray, wanted: pd.Series | np.ndarray) -> np.ndarray:
-    """Places of the `wanted` ids in the sorted `ids`; -1 for an id that is not there."""
-    return np.asarray(pd.Index(ids).get_indexer(pd.Index(wanted)))
+    """Places of the `wanted` ids in the sorted `ids`, which nobody may change; -1 for an id that is not there."""
+    return np.asarray(_index(ids).get_indexer(pd.Index(wanted)))
+
+
+_indexes: dict[int, tuple["weakref.ref[np.ndarray]", pd.Index]] = {}
+
+
+def _index(ids: np.ndarray) -> pd.Index:
+    """The index over an array, made once as long as that lives: for one answer it would cost more than the rest."""
+    key = id(ids)
+    kept = _indexes.get(key)
+    if kept is None or kept[0]() is not ids:
+        # Of a copy, since an index that held the array itself would keep it alive.
+        kept = weakref.ref(ids, lambda _: _indexes.pop(key, None)), pd.Index(ids.copy())
+        _indexes[key] = kept
+    return kept[1]
 
 
 def decay(half_life_days: float, at: datetime) -> str:

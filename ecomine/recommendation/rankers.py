@@ -10,13 +10,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
 
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.store import write_json
+
+if TYPE_CHECKING:
+    import xgboost
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Lists:
 
 _BINS = 128
 """Steps into which XGBoost divides a column."""
+
+
+_FEW = 4000
+"""Rows that one thread scores as fast as several."""
 
 
 class Ranker(Protocol):
@@ -55,6 +62,7 @@ class XGBoostRanker:
 
     def __init__(self, params: RecommendationParams, objective: str = "rank:pairwise") -> None:
         self.params, self.objective = params, objective
+        self._single: tuple[xgboost.Booster, xgboost.Booster] | None = None
 
     def fit(self, rows: pd.DataFrame, lists: Lists, threads: int, seed: int) -> "XGBoostRanker":
         import xgboost
@@ -101,7 +109,16 @@ class XGBoostRanker:
 
     def score(self, rows: pd.DataFrame) -> np.ndarray:
         # One score must not depend on how many rows are scored together, so there is one way of asking for it.
-        return np.asarray(self.booster.inplace_predict(rows.to_numpy(np.float32), validate_features=False))
+        booster = self._alone() if len(rows) <= _FEW else self.booster
+        return np.asarray(booster.inplace_predict(rows.to_numpy(np.float32), validate_features=False))
+
+    def _alone(self) -> "xgboost.Booster":
+        """The same trees for one thread: to wake others for a few rows takes longer than to score them."""
+        if self._single is None or self._single[0] is not self.booster:
+            single = self.booster.copy()
+            single.set_param({"nthread": 1})
+            self._single = self.booster, single
+        return self._single[1]
 
     def save(self, folder: Path) -> None:
         self.booster.save_model(folder / self.file)

@@ -4,7 +4,6 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,29 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from ecomine import __version__, deployment
+from ecomine.deployment.live import Live
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
 from ecomine.serving import errors
 from ecomine.serving.access import Access
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Champion
 from ecomine.serving.desk import Desk
+from ecomine.serving.judge import Judge
 from ecomine.serving.keys import OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
+from ecomine.serving.lineup import LineUp
 from ecomine.serving.measures import Measures
+from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
-from ecomine.serving.routes import QUESTIONS, ROUTES
+from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
 from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
 
-Every answer names the version (`model`, a digest) that gave it. Errors are `{"error": …, "hint": …}`.
+Every answer names the version (`model`, a digest) that gave it, and `X-Answered-By` the step: the deployed version, a
+canary, the version before it, or what was published last where none of them can answer. Errors are
+`{"error": …, "hint": …}`.
 An `X-Request-ID` that is sent comes back with the answer; otherwise one is made. A decision comes with an
 `X-Receipt-ID`: `/v1/receipts/{id}` shows what it was made of, and `ecomine replay ID` makes it again."""
 
@@ -51,8 +55,8 @@ class Deployed(BaseModel):
 
     domain: str
     model: str = Field(description="digest of the version")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
-    deployed_at: datetime | None = Field(description="when it was put in its place, or gone back to")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
+    deployed_at: Moment | None = Field(description="when it was put in its place, or gone back to")
     features: list[str] = Field(description="what the model is told about a row")
     metrics: dict[str, float] = Field(description="of the model on its test period")
     checks: list[Check] = Field(description="the gate it passed, counted in money")
@@ -69,10 +73,11 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether each domain can answer."""
+    """Whether each domain can answer; `degraded` where it does so without its deployed version or its features."""
 
     ready: bool
     domains: dict[str, str] = Field(description="domain → digest of the version that answers, or why none does")
+    degraded: dict[str, str] = Field(description="domain → why its answers are not from the deployed version's model")
 
 
 def create_app(workspace: Path) -> FastAPI:
@@ -81,38 +86,50 @@ def create_app(workspace: Path) -> FastAPI:
 
     context = Context.of(workspace)
     catalogue = Catalogue(context.store)
-    champions = {name: Champion(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
+    lineups = {name: LineUp(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
+    live = Live(context.store)
+    desks: list[Desk] = []
 
     def readiness() -> Readiness:
-        domains, ready = {}, bool(champions)
-        for name, champion in champions.items():
+        domains, ready, degraded = {}, bool(lineups), {}
+        for name, lineup in lineups.items():
             try:
-                domains[name] = champion.get().bundle.digest
+                domains[name], why = lineup.state()
+                if why is not None:
+                    degraded[name] = why
             except EcomineError as error:
                 domains[name], ready = str(error), False
-        return Readiness(ready=ready, domains=domains)
+        return Readiness(ready=ready, domains=domains, degraded=degraded)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
+        judge = Judge(context, lineups, live)
+        judge.start()
         yield
+        judge.stop()
+        for desk in desks:
+            await run_in_threadpool(desk.close)
 
     app = FastAPIOffline(
         title="ecomine", version=__version__, description=DESCRIPTION, redoc_url=None, lifespan=lifespan
     )
-    measures, serving = Measures(champions), context.params.serving
+    app.state.lineups = lineups
+    measures, serving = Measures(lineups), context.params.serving
     app.add_middleware(Limits, max_bytes=serving.max_body_kb * 1024, a_second=serving.requests_a_second)
     app.add_middleware(Access, measures=measures)
     errors.install(app)
     keys, receipts = Keys(context.store), Receipts(context.store, serving.receipt_days)
 
-    def guarded(scope: str) -> list[Any]:
-        return [Depends(guard(keys, scope))] if serving.keys else []
+    def guarded(scope: str) -> dict[str, Any]:
+        """What a route of this scope is declared with."""
+        return {"dependencies": [Depends(guard(keys, scope))], "responses": errors.REFUSALS} if serving.keys else {}
 
-    for name, champion in champions.items():
-        desk = Desk(champion, catalogue, receipts, QUESTIONS[name])
-        app.include_router(ROUTES[name](desk), dependencies=guarded(name))
-    app.include_router(receipt_routes(context.store, receipts), dependencies=guarded(RECEIPTS))
+    for name, lineup in lineups.items():
+        desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name])
+        desks.append(desk)
+        app.include_router(ROUTES[name](desk), **guarded(name))
+    app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:
@@ -133,14 +150,14 @@ def create_app(workspace: Path) -> FastAPI:
         tags=["operation"],
         summary="Requests, seconds and versions, for Prometheus",
         response_class=PlainTextResponse,
-        dependencies=guarded(OPERATION),
+        **guarded(OPERATION),
     )
     def metrics() -> PlainTextResponse:
         return PlainTextResponse(measures.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/v1/models", tags=["operation"], summary="What is deployed", dependencies=guarded(OPERATION))
+    @app.get("/v1/models", tags=["operation"], summary="What is deployed", **guarded(OPERATION))
     def models() -> Models:
-        answering = {name: champion.get().bundle for name, champion in champions.items() if champion.answers}
+        answering = {name: one.get().bundle for name, one in lineups.items() if one.deployed.answers}
         return Models(models=[_deployed(context, bundle) for bundle in answering.values()])
 
     return app

@@ -34,6 +34,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 """For the OpenAPI page of every route."""
 
+_AS_JSON = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"content": _AS_JSON, "description": "No key, or one that is not known or has expired"},
+    403: {"content": _AS_JSON, "description": "The key is for other addresses"},
+}
+"""For the OpenAPI page of every route that needs a key."""
+
+
+PARAMETERS = "See /docs for the parameters of this address and the values they take."
+
 
 def install(app: FastAPI) -> None:
     """Have the app answer all errors in the same form."""
@@ -42,7 +53,9 @@ def install(app: FastAPI) -> None:
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         # The values themselves are left out: they may name a person.
         said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
-        return problem(422, said, "See /docs for the parameters of this address and the values they take.")
+        # A name in the body may hold half of a character, which no answer can be written with.
+        said = said.encode(errors="replace").decode()
+        return problem(422, said, PARAMETERS)
 
     @app.exception_handler(BadRequestError)
     def bad(request: Request, error: BadRequestError) -> JSONResponse:
@@ -69,6 +82,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # a body that is no text, or nested too deep: as one that is no JSON
+            return problem(422, str(error.detail), PARAMETERS)
         hint = "The addresses that exist are listed at /docs." if error.status_code == 404 else "See /docs."
         return problem(error.status_code, str(error.detail), hint, error.headers)
 

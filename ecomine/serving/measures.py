@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 
 from ecomine.errors import EcomineError
-from ecomine.serving.champion import Champion
+from ecomine.serving.lineup import LineUp
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper ends of the histogram's classes."""
@@ -16,14 +16,15 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10
 class Measures:
     """Requests by address, method and status, their seconds, and what is deployed; of one application."""
 
-    def __init__(self, champions: Mapping[str, Champion]) -> None:
-        self._champions = champions
+    def __init__(self, lineups: Mapping[str, LineUp]) -> None:
+        self._lineups = lineups
         self._registry = CollectorRegistry()
         names = ["route", "method"]
         self._requests = Counter("ecomine_requests", "requests answered", [*names, "status"], registry=self._registry)
         self._seconds = Histogram(
             "ecomine_request_seconds", "seconds an answer took", names, buckets=SECONDS, registry=self._registry
         )
+        self._answers = Counter("ecomine_answers", "by step", ["domain", "step"], registry=self._registry)
         self._registry.register(self)
 
     def note(self, route: str | None, method: str, status: int, seconds: float) -> None:
@@ -31,6 +32,10 @@ class Measures:
         route = route or "none"
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route, method).observe(seconds)
+
+    def answered(self, domain: str, step: str) -> None:
+        """An answer of a domain, by the step of its line-up that gave it."""
+        self._answers.labels(domain, step).inc()
 
     def text(self) -> bytes:
         """All figures as text."""
@@ -47,9 +52,9 @@ class Measures:
             "ecomine_model_age_seconds", "since the moment up to which the version knows the shop", labels=["domain"]
         )
         now = datetime.now(UTC).replace(tzinfo=None)
-        for domain, champion in self._champions.items():
+        for domain, lineup in self._lineups.items():
             try:
-                bundle = champion.get().bundle
+                bundle = lineup.get().bundle
             except EcomineError:
                 continue
             version.add_metric([domain, bundle.digest], 1)

@@ -52,7 +52,10 @@ class Read:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was asked, what answered, what it had read, what it said; and which versions of other domains it minded."""
+    """What was asked, what answered, what it had read, what it said; which versions of other domains it minded.
+
+    step: by which step of the line-up the answer came.
+    """
 
     domain: str
     model: str
@@ -63,6 +66,7 @@ class Receipt:
     id: str = ""
     when: datetime = datetime.min
     heeded: dict[str, str] = field(default_factory=dict)
+    step: str = "deployed"
 
 
 class Receipts:
@@ -170,6 +174,7 @@ def _packed(receipt: Receipt) -> bytes:
     said = {
         "domain": receipt.domain, "model": receipt.model, "question": receipt.question,
         "arguments": receipt.arguments, "answer": receipt.answer, "heeded": receipt.heeded,
+        "step": receipt.step,
         "reads": [{"keys": one.keys, "features": one.features, "tables": one.tables} for one in receipt.reads],
     }  # fmt: skip
     parts = [json.dumps(said, allow_nan=False).encode(), b"\n"]

@@ -1,24 +1,23 @@
 """Making an answer again from its receipt: the same version, the feature values that were read, the same question."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ecomine.deployment import load, minded
+from ecomine.deployment import load, minded, publication
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer
 from ecomine.feature_store.online import Status
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
+from ecomine.serving.comparison import differing
+from ecomine.serving.lineup import PUBLISHED
+from ecomine.serving.published import Published
 from ecomine.serving.receipts import Read, Receipt
-from ecomine.serving.routes import QUESTIONS
+from ecomine.serving.routes import PLAIN, QUESTIONS
+from ecomine.serving.seat import Answers
 from ecomine.store import Store
-
-NAMES = ("title", "category")
-"""What a product is called today has no part in a decision, so it is not compared."""
 
 
 class Replayer:
@@ -33,7 +32,8 @@ class Replayer:
 
         Raises DeploymentError where the version is gone or the question is no longer asked.
         """
-        question = QUESTIONS.get(receipt.domain, {}).get(receipt.question)
+        plain = receipt.step == PUBLISHED
+        question = (PLAIN if plain else QUESTIONS).get(receipt.domain, {}).get(receipt.question)
         if question is None:
             raise DeploymentError(
                 f"The receipt is of a question `{receipt.question}` to {receipt.domain}, which this code does not "
@@ -44,18 +44,25 @@ class Replayer:
             self._loaded[key] = load(self._store, domain, receipt.model)
         model, bundle = self._loaded[key]
         recorded = Recorded(receipt.reads)
+        then: Answers | Published
         try:
             matters = minded(self._store, domain, receipt.heeded)
             if matters.keys() != receipt.heeded.keys():
                 gone = ", ".join(sorted(receipt.heeded.keys() - matters.keys()))
                 return [f"the version of {gone} that was minded then cannot be read any more"]
-            then = Answers(domain, model, bundle, (), recorded, receipt.heeded, matters)
+            if plain:
+                decisions = publication.apply(
+                    domain, publication.decided(self._store, domain.name, receipt.model), matters
+                )
+                then = Published.of(domain, decisions, receipt.model, bundle.as_of)
+            else:
+                then = Answers(domain, model, bundle, (), recorded, receipt.heeded, matters)
             said = question(then, self._catalogue, **receipt.arguments)
         except EcomineError as error:
             return [str(error)]
         if recorded.left:
             return [f"{recorded.left} of the {len(receipt.reads)} reads of features were not asked for again"]
-        return list(_differing(receipt.answer, said.model_dump(mode="json"), ""))
+        return list(differing(receipt.answer, said.model_dump(mode="json")))
 
 
 class Recorded:
@@ -77,14 +84,3 @@ class Recorded:
             raise DeploymentError("features are asked for other entities than when the answer was given")
         status = np.where(np.isnan(read.ages), Status.MISSING, Status.PRESENT)
         return OnlineAnswer(read.features, read.tables, read.values, read.ages, status)
-
-
-def _differing(then: Any, now: Any, place: str) -> Iterator[str]:
-    if isinstance(then, dict) and isinstance(now, dict):
-        for key in sorted((then.keys() | now.keys()) - set(NAMES)):
-            yield from _differing(then.get(key), now.get(key), f"{place}.{key}" if place else key)
-    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        for number, (one, other) in enumerate(zip(then, now, strict=True)):
-            yield from _differing(one, other, f"{place}[{number}]")
-    elif then != now:
-        yield f"{place}: {then!r} then, {now!r} now"

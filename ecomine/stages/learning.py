@@ -135,6 +135,13 @@ def gate(context: Context, domain: Domain) -> None:
 def deploy(context: Context, domain: Domain, force: bool = False) -> None:
     from ecomine import deployment
 
+    require_passed(context, domain)
+    digest = deployment.promote(context, domain, force)
+    context.say(f"{domain.name}: {digest[:12]} is deployed")
+
+
+def require_passed(context: Context, domain: Domain) -> None:
+    """Raises GateError, naming the checks, where the candidate has not passed its gate."""
     name = domain.name
     context.store.require(layout.GATE.format(domain=name), f"gate {name}")
     report = context.store.read_json(layout.GATE.format(domain=name), "checks")
@@ -144,8 +151,6 @@ def deploy(context: Context, domain: Domain, force: bool = False) -> None:
             f"{name}: the candidate is not deployed; "
             + "; ".join(f"{check['name']}: {check['why']}" for check in failed)
         )
-    digest = deployment.promote(context, domain, force)
-    context.say(f"{name}: {digest[:12]} is deployed")
 
 
 def _candidate(context: Context, domain: Domain) -> Any:

@@ -54,7 +54,7 @@ def test_an_answer_names_version_moment_and_products(client: httpx.Client, walke
     answer = client.get("/v1/recommendations/u0001", params={"k": 5}).json()
     _, bundle = deployment.load(Store(walked), DOMAIN)
     assert answer["model"] == bundle.digest
-    assert answer["as_of"] == bundle.as_of.isoformat()
+    assert answer["as_of"] == f"{bundle.as_of.isoformat()}Z"
     assert answer["known"] is True
     items = pd.read_parquet(walked / "data/clean/items.parquet").set_index("item_id")
     for item in answer["items"]:

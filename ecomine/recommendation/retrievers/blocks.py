@@ -27,6 +27,10 @@ def rows(values: sparse.csr_matrix, users: np.ndarray) -> sparse.csr_matrix:
     known = users >= 0
     if not values.shape[0]:
         return sparse.csr_matrix((len(users), values.shape[1]))
+    if len(users) == 1:  # to cut it out takes a third of the time of choosing
+        begin, end = values.indptr[users[0] : users[0] + 2] if known[0] else (0, 0)
+        parts = values.data[begin:end], values.indices[begin:end], np.array([0, end - begin], values.indptr.dtype)
+        return sparse.csr_matrix(parts, shape=(1, values.shape[1]))
     chosen = values[np.where(known, users, 0)]
     return chosen if known.all() else sparse.diags_array(known.astype(float)).tocsr() @ chosen
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter
 
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.routes import ads, pricing, profiling, recommendation
 
 ROUTES: dict[str, Callable[[Desk], APIRouter]] = {
@@ -21,3 +21,11 @@ QUESTIONS: dict[str, Mapping[str, Question]] = {
     "ads": ads.QUESTIONS,
 }
 """What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""
+
+PLAIN: dict[str, Mapping[str, Plain]] = {
+    "profiling": profiling.PLAIN,
+    "recommendation": recommendation.PLAIN,
+    "pricing": pricing.PLAIN,
+    "ads": ads.PLAIN,
+}
+"""The same questions, answered from what was published last where no version can answer."""

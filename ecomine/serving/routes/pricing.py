@@ -1,7 +1,6 @@
 """What to charge."""
 
 import dataclasses
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -13,11 +12,13 @@ from ecomine.pricing.panel import RIVAL
 from ecomine.pricing.policies import Known
 from ecomine.pricing.policy import items_of, suggest
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
+from ecomine.serving.moment import Moment
+from ecomine.serving.published import Published
+from ecomine.serving.seat import Answers
 
-Money = Annotated[float, Field(gt=0, le=1e9)]
+Money = Annotated[float, Field(ge=1e-4, le=1e9)]
 
 ASKED: dict[str, Any] = {
     "items": [{"item_id": "1082185"}, {"item_id": "995242", "price": 1.89, "unit_cost": 1.1, "highest_price": 1.99}],
@@ -25,7 +26,7 @@ ASKED: dict[str, Any] = {
 }
 ANSWERED: dict[str, Any] = {
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "unknown": {},
     "items": [
         {
@@ -50,14 +51,16 @@ TOLD = 20
 class Item(BaseModel):
     """A product to price, and what is known of it that the shop's tables do not say."""
 
+    model_config = {"extra": "forbid"}
+
     item_id: str = Field(min_length=1, max_length=200, description="the product", examples=["1082185"])
     price: Money | None = Field(None, description="what it costs now, where that is not the last list price")
     unit_cost: float | None = Field(None, ge=0, le=1e9, description="what the shop pays for a unit")
     competitor_price: Money | None = Field(None, description="what a rival asks")
     lowest_price: Money | None = Field(None, description="least price")
     highest_price: Money | None = Field(None, description="greatest price")
-    stock: float | None = Field(None, ge=0, description="units to sell until the end of `clear_weeks`")
-    clear_weeks: float | None = Field(None, gt=0, le=520, description="weeks within which `stock` must be sold")
+    stock: float | None = Field(None, ge=0, le=1e9, description="units to sell until the end of `clear_weeks`")
+    clear_weeks: float | None = Field(None, ge=0.1, le=520, description="weeks within which `stock` must be sold")
 
     @model_validator(mode="after")
     def both(self) -> Self:
@@ -72,15 +75,17 @@ class Item(BaseModel):
 class Context(BaseModel):
     """How to price this time; what is left out is as in the deployed version's settings."""
 
+    model_config = {"extra": "forbid"}
+
     caution: float | None = Field(None, ge=0, le=1, description="1: sure over the whole interval; 0: the best guess")
     margin_weight: float | None = Field(None, ge=0, le=1, description="1 for margin, 0 for revenue, between for a mix")
-    greatest_change: float | None = Field(None, gt=0, le=10, description="share by which a price may change")
+    greatest_change: float | None = Field(None, ge=1e-4, le=10, description="share by which a price may change")
 
 
 class Basket(BaseModel):
     """Products to price."""
 
-    model_config = {"json_schema_extra": {"examples": [ASKED]}}
+    model_config = {"extra": "forbid", "json_schema_extra": {"examples": [ASKED]}}
 
     items: list[Item] = Field(min_length=1, max_length=1000, description="the products; each once")
     context: Context = Field(default_factory=lambda: Context.model_validate({}))
@@ -117,7 +122,7 @@ class Prices(BaseModel):
     model_config = {"json_schema_extra": {"examples": [ANSWERED]}}
 
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     unknown: dict[str, str] = Field(description="products without a price, and why")
     items: list[Price]
 
@@ -133,7 +138,8 @@ def router(desk: Desk) -> APIRouter:
 
         404 where a product is not known, unless `skip_unknown`.
         """
-        return desk.answer(Prices, response, "prices", basket=basket.model_dump())
+        alone = basket.items[0].item_id if len(basket.items) == 1 else None
+        return desk.answer(Prices, response, "prices", unit=alone, basket=basket.model_dump(exclude_unset=True))
 
     return routes
 
@@ -223,4 +229,30 @@ def _told(decisions: pd.DataFrame) -> dict[str, Price]:
     }  # fmt: skip
 
 
+def published_prices(published: Published, catalogue: Catalogue, basket: dict[str, Any]) -> Prices:
+    """Prices published last; a product of which the request says more than its name keeps its price."""
+    asked = Basket.model_validate(basket)
+    wanted = [item.item_id for item in asked.items]
+    if len(set(wanted)) < len(wanted):
+        raise BadRequestError("items names a product twice.", "Name each product once.")
+    rows = published.frame[published.frame["item_id"].isin(wanted)].copy()
+    known = set(rows["item_id"])
+    unknown = {item: "no price was published for it" for item in wanted if item not in known}
+    if unknown and not asked.skip_unknown:
+        raise HTTPException(404, f"No price can be told for {', '.join(list(unknown)[:TOLD])}.")
+    more = {item.item_id: item.price for item in asked.items if item.model_fields_set - {"item_id"}}
+    kept = rows["item_id"].isin(more)
+    price = rows["item_id"].map(more).astype(float).fillna(rows["price"])
+    changes = [name for name in rows if name.endswith("_change") or name == "change"]
+    rows.loc[kept, changes] = 0.0
+    rows.loc[kept, "reason"] = "kept: a new price cannot be computed at this moment"
+    rows.loc[kept, "binding_rule"] = "none"
+    rows = rows.assign(price=price, suggested_price=rows["suggested_price"].mask(kept, price))
+    found = _told(rows)
+    items = [found[item] for item in wanted if item in found]
+    return Prices(model=published.digest, as_of=published.as_of, unknown=unknown, items=items)
+
+
 QUESTIONS: dict[str, Question] = {"prices": prices}
+
+PLAIN: dict[str, Plain] = {"prices": published_prices}

@@ -8,14 +8,18 @@ from fastapi import APIRouter, HTTPException, Path, Response
 from pydantic import BaseModel, Field
 
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, Problem
+from ecomine.serving.moment import Moment
+from ecomine.serving.published import Published
+from ecomine.serving.seat import Answers
+
+UNKNOWN = "This customer is not known: nobody of this id has bought anything yet."
 
 EXAMPLE: dict[str, Any] = {
     "user_id": "1",
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "stage": "active",
     "segment": "frequent, big spenders",
     "recency_days": 3.2,
@@ -55,7 +59,7 @@ class Profile(BaseModel):
 
     user_id: str
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     stage: str = Field(description="new, active, at risk or lost")
     segment: str = Field(description="kind of customer, by what sets it apart")
     recency_days: float
@@ -84,7 +88,7 @@ def router(desk: Desk) -> APIRouter:
         response: Response,
     ) -> Profile:
         """Who a customer is, what they will probably do, and why; 404 for somebody who has bought nothing yet."""
-        return desk.answer(Profile, response, "profile", user_id=user_id)
+        return desk.answer(Profile, response, "profile", unit=user_id, user_id=user_id)
 
     return routes
 
@@ -93,12 +97,25 @@ def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:
     """The decision for one customer in the form of the answer."""
     rows = answers.domain.request(answers.model, pd.DataFrame({"user_id": [user_id]}))
     if rows.empty:
-        raise HTTPException(404, "This customer is not known: nobody of this id has bought anything yet.")
-    row = answers.decide(answers.read(rows)).astype(object).to_dict("records")[0]
+        raise HTTPException(404, UNKNOWN)
+    decisions = answers.decide(answers.read(rows))
+    return _told(decisions, answers.bundle.digest, answers.bundle.as_of)
+
+
+def published_profile(published: Published, catalogue: Catalogue, user_id: str) -> Profile:
+    """The profile published last."""
+    rows = published.rows(user_id)
+    if rows.empty:
+        raise HTTPException(404, UNKNOWN)
+    return _told(rows, published.digest, published.as_of)
+
+
+def _told(decisions: pd.DataFrame, model: str, as_of: datetime) -> Profile:
+    row = decisions.astype(object).to_dict("records")[0]
     return Profile(
-        user_id=user_id,
-        model=answers.bundle.digest,
-        as_of=answers.bundle.as_of,
+        user_id=str(row["user_id"]),
+        model=model,
+        as_of=as_of,
         interests=[
             Interest(kind=kind, name=row[kind], strength=row[f"{kind}_strength"], trend=row[f"{kind}_trend"])
             for kind in ("category", "brand")
@@ -119,3 +136,5 @@ def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:
 
 
 QUESTIONS: dict[str, Question] = {"profile": profile}
+
+PLAIN: dict[str, Plain] = {"profile": published_profile}

@@ -1,7 +1,6 @@
 """What an answer was made of."""
 
 from contextlib import suppress
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query
@@ -11,6 +10,7 @@ from ecomine.deployment import Bundle, load
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError, MissingInputError
 from ecomine.serving.errors import Problem
+from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Pseudonyms, Read, Receipt, Receipts
 from ecomine.store import Store
 
@@ -33,13 +33,14 @@ class Shown(BaseModel):
     """A receipt; customers are pseudonyms, the same one for the same customer."""
 
     receipt: str
-    when: datetime = Field(description="when the answer was given (UTC)")
+    when: Moment = Field(description="when the answer was given (UTC)")
     domain: str
     question: str
     arguments: dict[str, Any]
     model: str = Field(description="digest of the version that answered")
+    step: str = Field(description="canary, deployed, previous, published or shadow: by which step it was answered")
     heeded: dict[str, str] = Field(description="other domains whose decisions were minded, and their versions")
-    as_of: datetime | None = Field(description="the version had seen the shop up to this moment (UTC)")
+    as_of: Moment | None = Field(description="the version had seen the shop up to this moment (UTC)")
     lineage: dict[str, Any] = Field(description="of the version: data, code and libraries it was made with")
     checks: list[dict[str, Any]] = Field(description="the gate that the version passed")
     answer: dict[str, Any]
@@ -80,6 +81,7 @@ def shown(store: Store, receipt: Receipt, pseudonyms: Pseudonyms, rows: int) -> 
         question=receipt.question,
         arguments=pseudonyms.hide(receipt.arguments),
         model=receipt.model,
+        step=receipt.step,
         heeded=receipt.heeded,
         as_of=bundle.as_of if bundle else None,
         lineage=bundle.lineage if bundle else {},

@@ -1,7 +1,7 @@
 """What to show to a customer."""
 
-from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,20 +9,24 @@ import pandas as pd
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from ecomine.recommendation.policy import barred
+from ecomine.recommendation.policy import BOUGHT, barred
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.champion import Answers
-from ecomine.serving.desk import Desk, Question
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError
+from ecomine.serving.moment import Moment
+from ecomine.serving.published import Published
+from ecomine.serving.seat import Answers
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
 Length = Annotated[int, Field(ge=1, le=1000, description="products wanted, at most as many as the model decides on")]
+
+SHOWN = ["rank", "item_id", "score", "propensity", "reason"]
 
 EXAMPLE: dict[str, Any] = {
     "user_id": "1",
     "known": True,
     "model": "3f0c9a7d1e42b6a85c1d",
-    "as_of": "2017-12-31T23:59:59",
+    "as_of": "2017-12-31T23:59:59Z",
     "items": [
         {
             "rank": 1,
@@ -59,7 +63,7 @@ class Recommendation(BaseModel):
     user_id: str
     known: bool = Field(description="whether the customer has a history; others are shown what is popular")
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     items: list[Item]
 
 
@@ -72,7 +76,10 @@ Products = Annotated[list[UserId], Field(min_length=1, max_length=200, descripti
 class Beside(BaseModel):
     """Products to start from, where the customer may be unknown."""
 
-    model_config = {"json_schema_extra": {"examples": [{"item_ids": ["1082185", "951590"], "k": 10}]}}
+    model_config = {
+        "extra": "forbid",
+        "json_schema_extra": {"examples": [{"item_ids": ["1082185", "951590"], "k": 10}]},
+    }
 
     item_ids: Products
     k: Length = 20
@@ -82,7 +89,7 @@ class Shown(BaseModel):
     """Products to show beside others, best first; none where nothing is known to go with them."""
 
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     unknown: list[str] = Field(description="products asked about that the model has never met")
     items: list[Item]
 
@@ -90,7 +97,7 @@ class Shown(BaseModel):
 class Batch(BaseModel):
     """Several customers at once."""
 
-    model_config = {"json_schema_extra": {"examples": [{"user_ids": ["1", "2"], "k": 10}]}}
+    model_config = {"extra": "forbid", "json_schema_extra": {"examples": [{"user_ids": ["1", "2"], "k": 10}]}}
 
     user_ids: list[UserId] = Field(min_length=1, max_length=1000, description="the customers; each once")
     k: Length = 20
@@ -115,15 +122,15 @@ def router(desk: Desk) -> APIRouter:
         situation: Annotated[Situation, Query(description=SITUATION)] = "for_you",
     ) -> Recommendation:
         """The best products for a customer; somebody unknown is shown what is popular (`known` is false)."""
-        asked = {"user_ids": [user_id], "k": k, "situation": situation}
-        return desk.answer(Recommendations, response, "lists", **asked).results[0]
+        asked: dict[str, Any] = {"user_ids": [user_id], "k": k, "situation": situation}
+        return desk.answer(Recommendations, response, "lists", unit=user_id, **asked).results[0]
 
     @routes.post("", summary="Products for several customers")
     def several(batch: Batch, response: Response) -> Recommendations:
         """The best products for each of up to 1,000 customers, in the order asked for."""
         if len(set(batch.user_ids)) < len(batch.user_ids):
             raise BadRequestError("user_ids names a customer twice.", "Name each customer once.")
-        return desk.answer(Recommendations, response, "lists", **batch.model_dump())
+        return desk.answer_each(Recommendations, response, "lists", by="user_ids", **batch.model_dump())
 
     @routes.post("/similar", summary="Products like a product")
     def similar(beside: Beside, response: Response) -> Shown:
@@ -168,15 +175,17 @@ def recommend(
             f"Ask for at most {longest}, or raise recommendation.list_length in params.yaml and run again.",
         )
     frame = answers.requests(pd.DataFrame({"user_id": user_ids}))
-    known = set(frame.loc[frame["personal_orders"] > 0, "user_id"])
-    bought = frame["personal_orders"] > 0
-    rows = {"for_you": frame, "buy_again": frame[bought], "discover": frame[~bought]}[situation]
-    decisions = answers.decide(rows.reset_index(drop=True))
-    decisions = decisions[decisions["rank"] <= k].sort_values(["user_id", "rank"], ignore_index=True)
-    columns = ["user_id", "rank", "item_id", "score", "propensity", "reason"]
+    bought = frame["personal_orders"].to_numpy() > 0
+    known = set(frame["user_id"].to_numpy()[bought])
+    if situation != "for_you":
+        frame = frame[bought if situation == "buy_again" else ~bought].reset_index(drop=True)
+    decisions = answers.decide(frame)
     lists: dict[str, list[dict[str, Any]]] = {}
-    for row in _described(decisions[columns], catalogue):
-        lists.setdefault(row.pop("user_id"), []).append(row)
+    shown = decisions[decisions["rank"].to_numpy() <= k]
+    for user_id, row in zip(shown["user_id"].tolist(), _described(shown, catalogue), strict=True):
+        lists.setdefault(user_id, []).append(row)
+    for rows in lists.values():
+        rows.sort(key=itemgetter("rank"))
     results = [
         Recommendation(
             user_id=user_id,
@@ -192,11 +201,60 @@ def recommend(
 
 def _described(shown: pd.DataFrame, catalogue: Catalogue) -> list[dict[str, Any]]:
     """Rows to show, with title and category, nulls as None."""
-    named = pd.concat([shown, catalogue.look_up(shown["item_id"]).reset_index(drop=True)], axis=1).astype(object)
-    return named.where(named.notna(), None).to_dict("records")
+    columns = [shown[name].tolist() for name in SHOWN]
+    names = (*SHOWN, *catalogue.columns)
+    columns += catalogue.look_up(shown["item_id"].to_numpy())
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 QUESTIONS: dict[str, Question] = {
     "lists": recommend,
     **{situation: partial(show_beside, situation) for situation in ("similar", "beside_basket", "in_visit")},
+}
+
+
+def published_lists(
+    published: Published, catalogue: Catalogue, user_ids: list[str], k: int, situation: Situation = "for_you"
+) -> Recommendations:
+    """The lists published last; somebody who has none is shown what stands on most of them."""
+    popular = _popular(published)
+    results = []
+    for user_id in user_ids:
+        rows = published.rows(user_id)
+        known = not rows.empty
+        if situation != "for_you":
+            before = rows["reason"].str.startswith(BOUGHT)
+            rows = rows[before if situation == "buy_again" else ~before]
+        rows = rows.sort_values("rank").head(k)[SHOWN] if known else popular.head(k)
+        rows = rows.assign(rank=np.arange(1, len(rows) + 1))
+        items = [Item(**item) for item in _described(rows, catalogue)]
+        results.append(
+            Recommendation(
+                user_id=user_id, known=known, model=published.digest, as_of=published.as_of, items=items
+            )
+        )  # fmt: skip
+    return Recommendations(results=results)
+
+
+def published_beside(published: Published, catalogue: Catalogue, item_ids: list[str], k: int) -> Shown:
+    """What stands on most lists published last, but for the products asked about."""
+    popular = _popular(published)
+    rows = popular[~popular["item_id"].isin(item_ids)].head(k)
+    items = [Item(**item) for item in _described(rows.assign(rank=np.arange(1, len(rows) + 1)), catalogue)]
+    unknown = sorted(set(item_ids) - set(popular["item_id"]), key=item_ids.index)
+    return Shown(model=published.digest, as_of=published.as_of, unknown=unknown, items=items)
+
+
+def _popular(published: Published) -> pd.DataFrame:
+    """Products by the share of published lists that they stand on, the most frequent first."""
+    frame = published.frame
+    share = frame.groupby("item_id", sort=True).size() / max(frame["user_id"].nunique(), 1)
+    order = share.sort_values(ascending=False, kind="stable")
+    told = {"score": order.to_numpy(float), "propensity": 1.0, "reason": "on many customers' lists"}
+    return pd.DataFrame({"rank": np.arange(1, len(order) + 1), "item_id": order.index.to_numpy(object), **told})
+
+
+PLAIN: dict[str, Plain] = {
+    "lists": published_lists,
+    **dict.fromkeys(("similar", "beside_basket", "in_visit"), published_beside),
 }

@@ -1,4 +1,4 @@
-"""The deployed version of a domain in memory, exchanged for the next one while requests go on."""
+"""A version of a domain in memory, exchanged for the next one while requests go on."""
 
 import logging
 import threading
@@ -16,6 +16,7 @@ from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer, OnlineReader
 from ecomine.store import Store
+from ecomine.store import stamp as stamp_of
 
 log = logging.getLogger("ecomine.serving")
 
@@ -59,17 +60,32 @@ class Answers:
         return publication.apply(self.domain, decisions, self.matters)
 
 
-class Champion:
-    """The deployed version of one domain; looks at pointer and online store each time it is asked."""
+class Seat:
+    """The version that a pointer names; looks at pointer and online store each time it is asked.
 
-    def __init__(self, store: Store, domain: Domain) -> None:
+    pointed: (store, domain's name) → the file that changes when another version takes the seat; digest: which one it
+    is now, raising an EcomineError where none is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        domain: Domain,
+        pointed: Callable[[Store, str], Path],
+        digest: Callable[[], str | None],
+    ) -> None:
         self.store, self.domain = store, domain
+        self._pointer, self._digest = pointed(store, domain.name), digest
         self._answers: Answers | None = None
         self._online: OnlineReader | None = None
         self._stamp: Stamps = (None, None)
         self._failed: tuple[Stamps, float] | None = None
         self._error: EcomineError | None = None
         self._loading = threading.Lock()
+
+    def stamp(self) -> Stamp:
+        """What changes when another version takes the seat."""
+        return stamp_of(self._pointer)
 
     @property
     def answers(self) -> bool:
@@ -108,7 +124,9 @@ class Champion:
         try:
             same_version = old is not None and stamp[0] == self._stamp[0]
             same_online = old is not None and stamp[1] == self._stamp[1]
-            model, bundle = (old.model, old.bundle) if old and same_version else load(self.store, self.domain)
+            model, bundle = (
+                (old.model, old.bundle) if old and same_version else load(self.store, self.domain, self._digest())
+            )
             features = self._online if self._online and same_online else online(self.store, self.domain)
             others = heeded(self.store, self.domain)
             same_others = old is not None and old.heeded == others
@@ -138,16 +156,8 @@ class Champion:
 
     def _look(self) -> Stamps:
         # While the online store is being replaced it is away for a moment; the old one is read meanwhile.
-        online = _stamp(self.store.path(layout.ONLINE)) or self._stamp[1]
-        return _stamp(pointer(self.store, self.domain.name)), online, *self._others()
+        online = stamp_of(self.store.path(layout.ONLINE)) or self._stamp[1]
+        return self.stamp(), online, *self._others()
 
     def _others(self) -> Stamps:
-        return tuple(_stamp(pointer(self.store, name)) for name in self.domain.heeds)
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+        return tuple(stamp_of(pointer(self.store, name)) for name in self.domain.heeds)
