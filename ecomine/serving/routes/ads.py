@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 from fastapi import APIRouter, Response
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from ecomine.ads import placing, policy
 from ecomine.ads.features import NONE
@@ -32,7 +32,14 @@ def _plain(moment: datetime) -> datetime:
     return bare if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-When = Annotated[datetime, AfterValidator(_plain)]
+def _written(moment: object) -> object:
+    """A number is no moment, nor is a day."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and len(moment) > len("2024-05-30")):
+        return moment
+    raise ValueError("expected a moment such as 2024-05-30T09:30:00Z")
+
+
+When = Annotated[datetime, BeforeValidator(_written), AfterValidator(_plain)]
 
 ASKED: dict[str, Any] = {
     "user_id": "1",
@@ -72,7 +79,7 @@ class Visitor(BaseModel):
     model_config = {"extra": "forbid"}
 
     user_id: UserId
-    elsewhere: bool = Field(False, description="the place is on another site, not on the shop's own")
+    elsewhere: bool = Field(False, strict=True, description="the place is on another site, not on the shop's own")
     contacts: list[Contact] = Field(
         default_factory=list, max_length=1000, description="made since `as_of`; frequency caps count them"
     )
