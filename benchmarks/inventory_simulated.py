@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.report import Row, report
-from ecomine.inventory import DemandForecaster, ForecastParams, InventoryParams, RateForecaster
+from ecomine.inventory import DemandForecaster, InventoryParams, RateForecaster
 from ecomine.inventory.law import DemandLaw
 from ecomine.inventory.policies import POLICIES, days_of_cover
 from ecomine.inventory.replenishment import Forecaster
@@ -126,7 +126,7 @@ Orders = Callable[[Shop], np.ndarray]
 
 FORECASTERS: dict[str, Callable[[], Forecaster]] = {
     "rates": RateForecaster,
-    "demand": lambda: DemandForecaster(ForecastParams(horizon=AHEAD), threads=1),
+    "demand": lambda: DemandForecaster(replace(InventoryParams().forecast, horizon=AHEAD), threads=1),
 }
 
 

@@ -142,17 +142,28 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "answer for decisions over HTTP")
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=_port, help="port to listen on (default: params.yaml)")
+    serve.add_argument("--workers", type=_workers, help="processes that answer (default: params.yaml)")
+    consume = add("consume", _consume, "take accepted events on: into online features at once, into files by and by")
+    consume.add_argument("--once", action="store_true", help="all that there is, also into the files, then end")
     replay = add("replay", _replay, "make answers again from their receipts, and say where they differ")
     replay.add_argument("receipt", nargs="?", help="the answer's X-Receipt-ID (default: the last ones)")
     replay.add_argument("--last", type=int, default=100, help="how many of the last answers (default: 100)")
     key = add("key", _key, "make, list or take away API keys")
     key.add_argument("action", choices=["create", "list", "revoke"])
     key.add_argument("name", nargs="?", help="of the key: who uses it")
-    key.add_argument("--scope", action="append", default=[], help="a domain, receipts or operation; may be repeated")
+    key.add_argument(
+        "--scope", action="append", default=[], help="a domain, receipts, events or operation; may be repeated"
+    )
     key.add_argument("--days", type=float, help="until it expires (default: never)")
     up = add("up", _up, "start a Prefect server with its UI and serve the deployments")
     up.add_argument("--port", type=_port, default=4200, help="port of the Prefect UI (default: 4200)")
     return parser
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} workers cannot be started; expected a whole number from 1 to 256")
+    return int(text)
 
 
 def _port(text: str) -> int:
@@ -386,7 +397,28 @@ def _serve(options: argparse.Namespace) -> None:
     from ecomine.stages import load_params
 
     serving = load_params(options.workspace).serving
-    run(options.workspace, options.host or serving.host, options.port or serving.port)
+    host, port = options.host or serving.host, options.port or serving.port
+    run(options.workspace, host, port, options.workers or serving.workers)
+
+
+def _consume(options: argparse.Namespace) -> None:
+    import signal
+    import threading
+
+    from ecomine.serving.app import configure_logs
+    from ecomine.stages import load_params
+    from ecomine.streaming import Consumer
+
+    load_params(options.workspace)  # bad settings are told before anything is begun
+    consumer, stop = Consumer(options.workspace), threading.Event()
+    if options.once:
+        taken, landed = consumer.once()
+        print(f"{taken:,} events taken on, {landed:,} written into the files of the next ingest")
+        return
+    configure_logs()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    consumer.run(stop)
 
 
 def _replay(options: argparse.Namespace) -> None:
@@ -416,7 +448,7 @@ def _replay(options: argparse.Namespace) -> None:
 def _key(options: argparse.Namespace) -> None:
     from ecomine.domains import DOMAINS
     from ecomine.errors import SettingsError
-    from ecomine.serving.keys import OPERATION, RECEIPTS, Keys
+    from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys
     from ecomine.store import Store
 
     keys = Keys(Store(options.workspace))
@@ -430,7 +462,7 @@ def _key(options: argparse.Namespace) -> None:
         keys.revoke(options.name)
         print(f"{options.name} opens nothing any more")
         return
-    secret = keys.create(options.name, options.scope, options.days, {*DOMAINS, RECEIPTS, OPERATION})
+    secret = keys.create(options.name, options.scope, options.days, {*DOMAINS, RECEIPTS, EVENTS, OPERATION})
     print(secret)
     print("This is shown once. Send it as X-API-Key; `serving.keys: true` asks for it.", file=sys.stderr)
 

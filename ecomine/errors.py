@@ -11,6 +11,7 @@ EcomineError
 ├── NotEnoughDataError     a domain cannot learn from what it was given
 ├── GateError              a candidate failed a check of its gate
 ├── DeploymentError        a bundle that is absent, damaged or does not answer
+├── StreamingError         events that cannot be written or read at this moment
 └── LockedError            another run writes to this workspace
 """
 
@@ -63,6 +64,10 @@ class GateError(EcomineError):
 
 class DeploymentError(EcomineError):
     """A bundle that is absent, damaged or does not answer."""
+
+
+class StreamingError(EcomineError):
+    """Events that cannot be written or read at this moment."""
 
 
 class LockedError(EcomineError):

@@ -126,6 +126,22 @@ class OnlineParams:
 
 
 @dataclass(frozen=True)
+class StreamingParams:
+    """Events in real time: where they are written before they are answered for, and what takes them on."""
+
+    kind: str = setting("log", "log, a file in data/stream, for one machine, or redis, for several")
+    url: str | None = setting(None, "address of the Redis server, ${NAME} an environment variable; null for log")
+    prefix: str = setting("ecomine", "what every name on the server begins with; one for each workspace")
+    embedded: bool = setting(True, "whether `ecomine serve` also takes events on, as `ecomine consume` does")
+    window_days: float = setting(
+        30.0, "an event may come so late; within this time the same event counts once", at_least=0.01
+    )
+    ahead_minutes: float = setting(10.0, "an event may be dated so far ahead of the server's clock", at_least=0)
+    batch: int = setting(2000, "events taken on in one transaction", at_least=1, at_most=100_000)
+    land_minutes: float = setting(10.0, "minutes between two writes of new events into the shop's files", at_least=0)
+
+
+@dataclass(frozen=True)
 class GateParams:
     """What a candidate must show before it may be deployed."""
 
@@ -146,9 +162,10 @@ class ServingParams:
 
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "port to listen on", at_least=1, at_most=65535)
+    workers: int = setting(1, "processes that answer", at_least=1, at_most=256)
     keys: bool = setting(False, "whether every question needs an API key, see `ecomine key`")
     receipt_days: float = setting(30.0, "days that receipts of answers are kept; 0 keeps none", at_least=0)
-    max_body_kb: int = setting(256, "greatest body of a request, kilobytes", at_least=1)
+    max_body_kb: int = setting(1024, "greatest body of a request, kilobytes", at_least=1)
     requests_a_second: float = setting(0.0, "requests that one caller may make in a second; 0 = any", at_least=0)
 
 
@@ -202,6 +219,7 @@ class Params:
     quality: QualityParams = field(default_factory=QualityParams)
     features: FeatureParams = field(default_factory=FeatureParams)
     online: OnlineParams = field(default_factory=OnlineParams)
+    streaming: StreamingParams = field(default_factory=StreamingParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
     challenger: ChallengerParams = field(default_factory=ChallengerParams)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ecomine.stages import Context, run, steps
+from tests.risk.paying_shop import RISK, paying_shop
 from tests.shop import tiny_campaigns, tiny_shop, write_raw
 
 PROJECT = Path(__file__).parents[1]
@@ -99,6 +100,17 @@ def placed(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage, domain in steps(["ads"]):
         if domain:
             run(stage.name, domain, context)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose shop has payments with labels, with risk control deployed; shared by all tests."""
+    workspace = make_workspace(
+        tmp_path_factory.mktemp("watched") / "workspace", paying_shop(), gate=LENIENT, domains=["risk"], risk=RISK,
+        engine={"threads": 1},
+    )  # fmt: skip
+    walk(workspace)
     return workspace
 
 

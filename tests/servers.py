@@ -45,7 +45,7 @@ def redis_server(binary: Path) -> Iterator[str]:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no"]
     server = subprocess.Popen([str(binary), *options], stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
     try:
-        _wait(port, server)
+        wait_for_redis(port, server)
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         server.terminate()
@@ -60,7 +60,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
+def wait_for_redis(port: int, server: "subprocess.Popen[bytes]") -> None:
+    """Until it answers; RuntimeError where it never does."""
     deadline = time.monotonic() + 30
     while True:
         try:

@@ -7,6 +7,8 @@ FEATURE_TABLES says what there is. `compute` writes the feature tables, `materia
 from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES, describe
 from ecomine.feature_store.computation import compute
 from ecomine.feature_store.equality import differences
+from ecomine.feature_store.live import LIVE_TABLES, LiveTable
+from ecomine.feature_store.live_state import LiveState, live_state, recent
 from ecomine.feature_store.materialization import materialize
 from ecomine.feature_store.online import OnlineAnswer, OnlineReader
 from ecomine.feature_store.retrieval import point_in_time
@@ -14,13 +16,18 @@ from ecomine.feature_store.service import service_features
 
 __all__ = [
     "FEATURE_TABLES",
+    "LIVE_TABLES",
     "SERVICES",
+    "LiveState",
+    "LiveTable",
     "OnlineAnswer",
     "OnlineReader",
     "compute",
     "describe",
     "differences",
+    "live_state",
     "materialize",
     "point_in_time",
+    "recent",
     "service_features",
 ]

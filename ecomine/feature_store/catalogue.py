@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ecomine.errors import FeatureError, SettingsError
-from ecomine.feature_store import browsing, counts, paying
+from ecomine.feature_store import browsing, counts, live, paying, shelves, verdicts
 from ecomine.feature_store.contacts import USER_CONTACTS
 from ecomine.feature_store.copurchase import ITEM_PAIR
 from ecomine.feature_store.declaration import FeatureTable, spans
@@ -16,7 +16,7 @@ from ecomine.feature_store.habits import ITEM_HABITS, USER_HABITS
 from ecomine.feature_store.item_snapshot import ITEM_SNAPSHOT
 from ecomine.feature_store.user_item import USER_ITEM
 from ecomine.feature_store.user_snapshot import USER_SNAPSHOT
-from ecomine.params import FILE, EngineParams, FeatureParams, OnlineParams, build
+from ecomine.params import FILE, EngineParams, FeatureParams, OnlineParams, StreamingParams, build
 
 FEATURE_TABLES: dict[str, FeatureTable] = {
     table.name: table
@@ -30,7 +30,10 @@ FEATURE_TABLES: dict[str, FeatureTable] = {
         ITEM_PAIR,
         *browsing.TABLES,
         *paying.TABLES,
+        *live.TABLES,
+        *shelves.TABLES,
         USER_CONTACTS,
+        *verdicts.TABLES,
     )
 }
 
@@ -38,7 +41,9 @@ SERVICES: dict[str, tuple[str, ...]] = {
     "profiling": ("user_snapshot", "user_habits"),
     "recommendation": ("user_snapshot", "item_snapshot", "user_item"),
     "pricing": ("item_snapshot",),
+    "inventory": ("item_snapshot", "stock_snapshot"),
     "ads": ("user_snapshot", "user_contacts"),
+    "risk": ("user_snapshot", *(table.name for table in verdicts.TABLES)),
 }
 """Service → feature tables, in the order of its columns."""
 
@@ -80,6 +85,16 @@ def engine_params(workspace: Path) -> EngineParams:
 def online_params(workspace: Path) -> OnlineParams:
     """The section `online` of the workspace's params.yaml."""
     return build(OnlineParams, _section(workspace, "online"), "online")
+
+
+def streaming_params(workspace: Path) -> StreamingParams:
+    """The section `streaming` of the workspace's params.yaml."""
+    return build(StreamingParams, _section(workspace, "streaming"), "streaming")
+
+
+def raw_folder(workspace: Path) -> Path:
+    """The folder of the shop's own files."""
+    return Path(workspace) / str(_section(workspace, "raw") or "data/raw")
 
 
 def _section(workspace: Path, name: str) -> Any:

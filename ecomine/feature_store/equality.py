@@ -23,7 +23,7 @@ def differences(workspace: Path, rows: pd.DataFrame, service: str) -> pd.DataFra
     keys = list(dict.fromkeys(key for table in tables for key in table.keys))
     features = [feature for table in tables for feature in table.features]
     offline = point_in_time(workspace, rows, service)[features].to_numpy(dtype=np.float64)
-    answer = OnlineReader(workspace, service).read_detailed(rows)
+    answer = OnlineReader(workspace, service, live=False).read_detailed(rows)
     online = answer.values
     row, column = np.nonzero((offline != online) & ~(np.isnan(offline) & np.isnan(online)))
     of_table = np.repeat(np.arange(len(tables)), [len(table.features) for table in tables])[column]

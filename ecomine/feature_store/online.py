@@ -11,6 +11,8 @@ import pandas as pd
 
 from ecomine.errors import FeatureError
 from ecomine.feature_store.declaration import EVENT_TIMESTAMP
+from ecomine.feature_store.live import LIVE_TABLES
+from ecomine.feature_store.live_state import Overlaid, live_state
 from ecomine.feature_store.online_backend import backend
 from ecomine.feature_store.online_table import EPOCH, MISSING, OnlineBackend, OnlineTable, microseconds
 from ecomine.feature_store.service import ServiceTable, service_plan
@@ -70,10 +72,15 @@ class OnlineReader:
     A value holds for its table's time to live, counted up to the row's moment: `now` where it is given, else the
     row's event_timestamp, else the moment up to which the store knows the shop. A value from after that moment is
     given as it is: the store knows only the newest.
+
+    live: whether events that came since the store was filled count, see `live_state`.
     """
 
-    def __init__(self, workspace: Path, service: str) -> None:
-        self._plan(service_plan(workspace, service), backend(workspace))
+    def __init__(self, workspace: Path, service: str, live: bool = True) -> None:
+        shown, store = service_plan(workspace, service), backend(workspace)
+        if live and any(one.table.name in LIVE_TABLES for one in shown):
+            store = Overlaid(store, live_state(workspace))
+        self._plan(shown, store)
 
     @classmethod
     def of(cls, tables: Sequence[OnlineTable], store: OnlineBackend) -> "OnlineReader":

@@ -27,13 +27,7 @@ def backend_of(params: OnlineParams, workspace: Path) -> OnlineBackend:
         return SqliteBackend(workspace)
     if params.kind not in SCHEMES:
         raise SettingsError(f"{FILE}: `online.kind` is {params.kind!r}; expected sqlite, redis or postgres.")
-    url = _filled(params.url or "")
-    schemes = SCHEMES[params.kind]
-    if url.partition("://")[0] not in schemes or "://" not in url:
-        raise SettingsError(
-            f"{FILE}: `online.url` is no address of a {params.kind} server; expected such as "
-            f"{schemes[0]}://user:${{PASSWORD}}@host/0."
-        )
+    url = filled(params.url or "", "online.url", params.kind)
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", params.prefix):
         raise SettingsError(
             f"{FILE}: `online.prefix` is {params.prefix!r}; expected small letters, digits and _, at most 31 of them."
@@ -53,13 +47,19 @@ def backend_of(params: OnlineParams, workspace: Path) -> OnlineBackend:
         ) from error
 
 
-def _filled(url: str) -> str:
-    """`url` with each ${NAME} replaced by the environment variable of that name."""
+def filled(url: str, setting: str, kind: str) -> str:
+    """The address of a server with each ${NAME} replaced by the environment variable of that name."""
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in os.environ:
-            raise SettingsError(f"{FILE}: `online.url` names the environment variable {name}, which is not set.")
+            raise SettingsError(f"{FILE}: `{setting}` names the environment variable {name}, which is not set.")
         return os.environ[name]
 
-    return re.sub(r"\$\{(\w+)\}", value, url)
+    url, schemes = re.sub(r"\$\{(\w+)\}", value, url), SCHEMES[kind]
+    if url.partition("://")[0] not in schemes or "://" not in url:
+        raise SettingsError(
+            f"{FILE}: `{setting}` is no address of a {kind} server; expected such as "
+            f"{schemes[0]}://user:${{PASSWORD}}@host/0."
+        )
+    return url

@@ -40,12 +40,12 @@ def alerts(decisions: pd.DataFrame, stock: pd.DataFrame, old_days: float = OLD_D
     dead = (cover > old_days) & (lying >= 1)
     days, needed = (pd.Series(np.round(one, 1)).map("{:g}".format).astype(object) for one in (cover, lead))
     soon = rows[empty].assign(
-        alert=STOCK_OUT, date=rows["stock_out_date"], units=short[empty], money=(short * margin)[empty],
+        alert=STOCK_OUT, date=rows["stock_out_date"][empty], units=short[empty], money=(short * margin)[empty],
         reason=("lasts " + days + " days, a delivery takes " + needed)[empty],
     )  # fmt: skip
     lasts = days.where(cover < LONGEST_COVER, f"more than {LONGEST_COVER:g}")
     old = rows[dead].assign(
-        alert=DEAD, date=rows["stock_out_date"], units=lying[dead], money=(lying * cost)[dead],
+        alert=DEAD, date=rows["stock_out_date"][dead], units=lying[dead], money=(lying * cost)[dead],
         reason=("lasts " + lasts + " days beyond what is needed")[dead],
     )  # fmt: skip
     both = pd.concat([soon, old], ignore_index=True)

@@ -251,11 +251,37 @@ def replanning(policy: Policy, situation: Situation, outlook: Outlook, every: in
     return orders
 
 
-def moving_average(situation: Situation, days: int = 28) -> Outlook:
-    """The outlook of who looks at mean sales of the last `days` alone, stock-outs counted as no demand."""
+def moving_average(situation: Situation, days: int = 28, past: np.ndarray | None = None) -> Outlook:
+    """The outlook of who looks at mean sales of the last `days` alone, stock-outs counted as no demand.
+
+    `past` are sales before the first day, days × series.
+    """
 
     def outlook(store: Store) -> tuple[DemandLaw, np.ndarray | None]:
-        recent = store.sold[-days:]
+        recent = _recent(store, past, days)
         return DemandLaw.of(recent.mean(axis=0) * situation.days), None
 
     return outlook
+
+
+def seasonal_naive(situation: Situation, season: int = 7, seasons: int = 4, past: np.ndarray | None = None) -> Outlook:
+    """The outlook of who expects of each day what the same one of the last weeks sold on average; `past` as above."""
+
+    def outlook(store: Store) -> tuple[DemandLaw, np.ndarray | None]:
+        recent = _recent(store, past, season * seasons)
+        # The mean by place in the season, tomorrow's first.
+        place = (np.arange(len(recent)) - len(recent)) % season
+        count = np.maximum(np.bincount(place, minlength=season), 1)
+        mean = np.stack([recent[place == one].sum(axis=0) for one in range(season)]) / count[:, None]
+        whole, part = np.divmod(situation.days, season)
+        share = np.clip(part - np.arange(season)[:, None], 0.0, 1.0)
+        return DemandLaw.of(whole * mean.sum(axis=0) + (mean * share).sum(axis=0)), None
+
+    return outlook
+
+
+def _recent(store: Store, past: np.ndarray | None, days: int) -> np.ndarray:
+    """Sales of the last `days`, days × series."""
+    if past is None or len(store.sold) >= days:
+        return store.sold[-days:]
+    return np.vstack([past[len(past) - min(days - len(store.sold), len(past)) :], store.sold])

@@ -45,7 +45,8 @@ class DemandLaw:
         Else the spread is that of the two outermost pairs of quantiles of a normal law, which holds within a few per
         cent for counts too.
         """
-        require(forecast.columns, ("mean", *QUANTILES), "forecast", "Ask a forecaster's `totals` for them.")
+        needed = ("mean",) if "sd" in forecast.columns else ("mean", *QUANTILES)
+        require(forecast.columns, needed, "forecast", "Ask a forecaster's `totals` for them.")
         mean = forecast["mean"].to_numpy(float)
         if "sd" in forecast.columns:
             return cls.of(mean, forecast["sd"].to_numpy(float))

@@ -1,8 +1,22 @@
 """The settings of inventory, each once, with unit and default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ecomine.inventory.forecasting.params import ForecastParams
 from ecomine.params import setting
+
+
+def _forecast() -> ForecastParams:
+    """Quick to learn, and such that no forecast rises with the price and equal histories get equal forecasts."""
+    return ForecastParams(
+        likelihood="zero_inflated",
+        method="direct",
+        rows=150_000,
+        rounds=200,
+        learning_rate=0.1,
+        max_depth=6,
+        identities=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -40,3 +54,12 @@ class InventoryParams:
     shelf_life_days: float | None = setting(None, "days after which a unit cannot be sold", at_least=1)
     budget: float | None = setting(None, "money for the orders of a day", at_least=0)
     storage: float | None = setting(None, "units for which a place has room, on hand and on order", at_least=0)
+    train_days: int = setting(365, "days to learn from, before the test days", at_least=28, at_most=3650)
+    test_days: int = setting(84, "last days, kept to judge orders by", at_least=14, at_most=730)
+    warm_up_days: int = setting(14, "first of the test days, which are replayed but not counted", at_least=0)
+    least_units: float = setting(12.0, "units that a series must have sold in the days learnt from", at_least=1)
+    most_items: int = setting(1000, "items decided on, those that bring most money", at_least=1)
+    most_locations: int = setting(20, "with more locations than these, an item's sales are added up", at_least=0)
+    run_out_days: float = setting(2.0, "stock that lasts no longer is about to run out", at_least=0)
+    dead_days: float = setting(180.0, "stock that lasts longer than these, beyond what is needed, is dead", at_least=1)
+    forecast: ForecastParams = field(default_factory=_forecast, metadata={"meaning": "how demand is forecast"})

@@ -9,6 +9,7 @@ DataFrames out.
 import pandas as pd
 
 from ecomine.domain import Domain, Inputs
+from ecomine.pricing.clearing import HEED as CLEARING
 from ecomine.pricing.demand import DemandModel
 from ecomine.pricing.evaluation import evaluate
 from ecomine.pricing.features import SERVICE, label
@@ -55,4 +56,5 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    heeds={"inventory": CLEARING},
 )

@@ -26,6 +26,11 @@ class Forecast:
     booster: Any
     horizon: int
 
+    def __post_init__(self) -> None:
+        # A few rows are sooner done by one thread than by several that wait for each other. It is set here, once: a
+        # booster whose settings change while another thread predicts with it fails that thread.
+        self.booster.set_param({"nthread": 1})
+
     def predict(
         self, kind: str, past: history.Past, eta: np.ndarray, values: np.ndarray, ahead: panel.Panel,
         slopes: regression.Slopes, known: panel.Series, year: float,
@@ -49,8 +54,6 @@ class Forecast:
             known,
             year,
         )
-        # A few rows are sooner done by one thread than by several that wait for each other.
-        self.booster.set_param({"nthread": 1})
         log = self.booster.predict(xgboost.DMatrix(seen, base_margin=eta, nthread=1), output_margin=True)
         return np.exp(log.astype(float))
 

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import xgboost
 
 _FEW = 20_000
 """Rows below which one thread is faster than several, which wait for each other at every tree."""
@@ -34,6 +38,7 @@ class Trees:
 
     def __init__(self, settings: TreeSettings, monotone: Mapping[str, int] | None = None) -> None:
         self.settings, self.monotone, self.threads = settings, dict(monotone or {}), 2
+        self._settled: dict[int, tuple[list[xgboost.Booster], list[xgboost.Booster]]] = {}
 
     def fit(
         self,
@@ -77,10 +82,9 @@ class Trees:
         `offset` must be given where the trees were grown on one.
         """
         rows = values.astype(np.float32)
-        self._use_threads(len(rows))
         predicted = [
             booster.inplace_predict(rows, predict_type="margin", validate_features=False, base_margin=offset)
-            for booster in self.boosters
+            for booster in self._ready(len(rows))
         ]
         return np.asarray(np.mean(predicted, axis=0), np.float64)
 
@@ -88,17 +92,28 @@ class Trees:
         """What each column adds to the margin of each row (Lundberg and Lee 2017), averaged over the seeds."""
         import xgboost
 
-        self._use_threads(len(values))
         data = xgboost.DMatrix(values.astype(np.float32), nthread=self._threads(len(values)))
-        parts = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in self.boosters]
+        parts = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in self._ready(len(values))]
         return np.asarray(np.mean(parts, axis=0), np.float64)
 
     def _threads(self, rows: int) -> int:
         return 1 if rows < _FEW else self.threads
 
-    def _use_threads(self, rows: int) -> None:
-        for booster in self.boosters:
-            booster.set_param({"nthread": self._threads(rows)})
+    def _ready(self, rows: int) -> "list[xgboost.Booster]":
+        """The boosters for the threads that suit so many rows.
+
+        XGBoost configures a booster at its first prediction after a setting was changed, which must not happen while
+        another thread predicts; so each number of threads has boosters of its own, settled before they are shown.
+        """
+        threads = self._threads(rows)
+        known = self._settled.get(threads)
+        if known is None or known[0] is not self.boosters:
+            copies = [booster.copy() for booster in self.boosters]
+            for booster in copies:
+                booster.set_param({"nthread": threads})
+                booster.inplace_predict(np.zeros((1, booster.num_features()), np.float32), validate_features=False)
+            self._settled[threads] = known = self.boosters, copies
+        return known[1]
 
     def save(self, folder: Path, name: str) -> None:
         """XGBoost's UBJ, a file a seed."""

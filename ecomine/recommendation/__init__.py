@@ -13,6 +13,7 @@ from ecomine.recommendation.features import SERVICE, label
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
 from ecomine.recommendation.policy import DECISION_COLUMNS, decide
+from ecomine.recommendation.running_out import HEED as RUNNING_OUT
 from ecomine.recommendation.sanity import check
 from ecomine.recommendation.sessions import SessionRecommender
 from ecomine.recommendation.tunable import TUNABLE
@@ -50,4 +51,5 @@ DOMAIN = Domain(
     evaluate=evaluate,
     check=check,
     tunable=TUNABLE,
+    heeds={"inventory": RUNNING_OUT},
 )

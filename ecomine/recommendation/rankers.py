@@ -117,6 +117,8 @@ class XGBoostRanker:
         if self._single is None or self._single[0] is not self.booster:
             single = self.booster.copy()
             single.set_param({"nthread": 1})
+            # XGBoost configures itself at the first prediction, which must not be made by several threads at once.
+            single.inplace_predict(np.zeros((1, single.num_features()), np.float32), validate_features=False)
             self._single = self.booster, single
         return self._single[1]
 

@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.columns import require
 from ecomine.errors import NotEnoughDataError
 from ecomine.risk.isolation import IsolationTrees
+from ecomine.risk.rarity import Tail
 from ecomine.store import write_frame, write_json
 
 LEAST = 50
@@ -22,17 +23,21 @@ NORMAL = 1.4826
 """Deviation of a normal distribution ÷ its median absolute deviation."""
 
 LARGEST_DISTANCE = 1e6
-STRONG = 3.0
-"""Robust deviations from which a column is a reason."""
+STRONG = 2.0
+"""Rarity of a value from which its column is a reason: one row in a hundred has such a value."""
+
+ORDINARY = 1.0
+"""Rarity that is nothing to speak of: a row of many columns has one value in ten in some of them."""
 
 
 class AnomalyDetector:
     """How strange rows of numbers are, with reasons, learned without labels.
 
-    Two views: an isolation forest over all columns (Liu, Ting and Zhou 2008), and for each column the distance from
-    the median in robust deviations, from that of everybody and from that of the row's own entity (median absolute
-    deviation; Rousseeuw and Croux 1993). Each view is turned into how rare such a value was in training,
-    −log10 of the share at least as strange, and the stranger view counts. Nulls are taken for the median.
+    Of each value it is told how far it lies from the median in robust deviations, from that of everybody and from that
+    of the row's own entity (median absolute deviation; Rousseeuw and Croux 1993), and how rare it is that a value of
+    its column lies so far on that side. Three views of a row: its rarest value; all that is rare about it, added up
+    (Fisher 1932, of what is beyond ORDINARY); an isolation forest over all columns (Liu, Ting and Zhou 2008). The
+    strangest view counts, as how rare such a row was in training. Nulls are taken for the median.
     """
 
     def __init__(self, trees: int = 200, seed: int = 42, threads: int = 2) -> None:
@@ -49,27 +54,33 @@ class AnomalyDetector:
             self.spread = _spread(values - self.middle)
         self.own = None if entity is None else self._habits(values, np.asarray(entity, object))
         self.forest = IsolationTrees.grow(self._filled(values), self.trees, self.seed, self.threads)
-        distance, isolation = self._views(frame, entity)
-        self.usual_distance, self.usual_isolation = np.sort(distance.max(axis=1)), np.sort(isolation)
+        above, far = self._distances(frame, entity)
+        self.tails = [
+            tuple(Tail.of(far[side[:, number], number], len(frame)) for side in (~above, above))
+            for number in range(len(self.columns))
+        ]
+        rare = self._rare(above, far)
+        self.usual = [Tail.of(view) for view in self._views(frame, rare)]
+        self.strange = Tail.of(self._strangest(frame, rare))
         return self
 
     def score(self, frame: pd.DataFrame, entity: pd.Series | np.ndarray | None = None) -> np.ndarray:
         """Strangeness of each row: 2 means that one training row in a hundred was as strange, in either view."""
-        distance, isolation = self._views(frame, entity)
-        return np.maximum(_rarity(self.usual_distance, distance.max(axis=1)), _rarity(self.usual_isolation, isolation))
+        rare = self._rare(*self._distances(frame, entity))
+        return self.strange.rarity(self._strangest(frame, rare))
 
     def reasons(
         self, frame: pd.DataFrame, entity: pd.Series | np.ndarray | None = None, count: int = 3
     ) -> pd.DataFrame:
-        """Columns that lie farthest from usual, such as `amount far above`: reason_1 …; "" below three deviations.
+        """Columns whose values are rarest, such as `amount far above`: reason_1 …; "" for values that are not rare.
 
         A row that no single column explains has the reason `unusual combination`.
         """
-        distance, _ = self._views(frame, entity)
-        above = self._filled(frame[self.columns].to_numpy(float)) >= self.middle
-        best = np.argsort(-distance, axis=1, kind="stable")[:, :count]
+        above, far = self._distances(frame, entity)
+        rare = self._rare(above, far)
+        best = np.argsort(-rare, axis=1, kind="stable")[:, :count]
         names = np.array([[f"{name} far below", f"{name} far above"] for name in self.columns], object)
-        strong = np.take_along_axis(distance, best, axis=1) >= STRONG
+        strong = np.take_along_axis(rare, best, axis=1) >= STRONG
         text = np.where(strong, names[best, np.take_along_axis(above, best, axis=1).astype(int)], "")
         text[~strong[:, 0], 0] = "unusual combination"
         return pd.DataFrame(text, columns=[f"reason_{n + 1}" for n in range(text.shape[1])], index=frame.index)
@@ -84,8 +95,8 @@ class AnomalyDetector:
     def save(self, folder: Path, name: str = "anomalies") -> None:
         """JSON, Parquet, and npz for the forest."""
         self.forest.save(folder / f"{name}.npz")
-        usual = {"distance": self.usual_distance, "isolation": self.usual_isolation}
-        write_frame(folder / f"{name}-usual.parquet", pd.DataFrame(usual))
+        columns = [tail for pair in self.tails for tail in pair]
+        write_frame(folder / f"{name}-usual.parquet", _table(columns, self.usual, self.strange))
         if self.own is not None:
             write_frame(folder / f"{name}-entities.parquet", self.own.reset_index())
         state = {
@@ -106,11 +117,10 @@ class AnomalyDetector:
         detector = cls(state["trees"], state["seed"], state["threads"])
         detector.columns = state["columns"]
         detector.middle, detector.spread = np.array(state["middle"]), np.array(state["spread"])
-        usual = pd.read_parquet(folder / f"{name}-usual.parquet")
-        detector.usual_distance, detector.usual_isolation = (
-            usual["distance"].to_numpy(),
-            usual["isolation"].to_numpy(),
-        )
+        tails = _tails(pd.read_parquet(folder / f"{name}-usual.parquet"))
+        width = 2 * len(detector.columns)
+        detector.tails = list(zip(tails[:width:2], tails[1:width:2], strict=True))
+        detector.usual, detector.strange = tails[width:-1], tails[-1]
         own = folder / f"{name}-entities.parquet"
         detector.own = pd.read_parquet(own).set_index("entity") if state["by_entity"] else None
         detector.forest = IsolationTrees.load(folder / f"{name}.npz", len(detector.columns))
@@ -133,19 +143,49 @@ class AnomalyDetector:
         names = [f"{kind}_{number}" for kind in ("middle", "spread") for number in range(len(self.columns))]
         return pd.DataFrame(table, columns=names, index=middle.index.rename("entity"))
 
-    def _views(self, frame: pd.DataFrame, entity: pd.Series | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Robust distance of each value (rows × columns), and isolation of each row, more for the stranger."""
+    def _distances(self, frame: pd.DataFrame, entity: pd.Series | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Of each value whether it lies above the median, and its distance in robust deviations (rows × columns)."""
         require(frame.columns, self.columns, "rows")
         filled = self._filled(frame[self.columns].to_numpy(float))
-        distance = np.abs(filled - self.middle) / self.spread
+        apart = (filled - self.middle) / self.spread
         if self.own is not None and entity is not None:
             place = self.own.index.get_indexer(np.asarray(entity, object))
             known = place >= 0
             habits = self.own.to_numpy()[place[known]]
             width = len(self.columns)
-            own = np.abs(filled[known] - habits[:, :width]) / habits[:, width:]
-            distance[known] = np.maximum(distance[known], own)
-        return np.minimum(distance, LARGEST_DISTANCE), self.forest.isolation(filled)
+            own = (filled[known] - habits[:, :width]) / habits[:, width:]
+            apart[known] = np.where(np.abs(own) > np.abs(apart[known]), own, apart[known])
+        return apart > 0, np.minimum(np.abs(apart), LARGEST_DISTANCE)
+
+    def _rare(self, above: np.ndarray, far: np.ndarray) -> np.ndarray:
+        """How rare each value is (rows × columns)."""
+        rare = np.empty(far.shape)
+        for number, (below_tail, above_tail) in enumerate(self.tails):
+            side = above[:, number]
+            distance = far[:, number]
+            rare[:, number] = np.where(side, above_tail.rarity(distance), below_tail.rarity(distance))
+        return rare
+
+    def _views(self, frame: pd.DataFrame, rare: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The views of each row, more for the stranger."""
+        together = np.maximum(rare - ORDINARY, 0.0).sum(axis=1)
+        return rare.max(axis=1), together, self.forest.isolation(self._filled(frame[self.columns].to_numpy(float)))
+
+    def _strangest(self, frame: pd.DataFrame, rare: np.ndarray) -> np.ndarray:
+        views = zip(self.usual, self._views(frame, rare), strict=True)
+        return np.asarray(np.max([tail.rarity(view) for tail, view in views], axis=0))
+
+
+def _table(columns: list[Tail], views: list[Tail], last: Tail) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"tail": number, "place": tail.places, "rarity": tail.rarities})
+        for number, tail in enumerate([*columns, *views, last])
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _tails(table: pd.DataFrame) -> list[Tail]:
+    return [Tail(part["place"].to_numpy(), part["rarity"].to_numpy()) for _, part in table.groupby("tail", sort=True)]
 
 
 def _median(values: np.ndarray) -> np.ndarray:
@@ -158,10 +198,3 @@ def _spread(apart: np.ndarray) -> np.ndarray:
     plain = pd.DataFrame(apart).std(ddof=0).to_numpy(float)
     spread = np.where(robust > 0, robust, plain)
     return np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
-
-
-def _rarity(usual: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """−log10 of the share of usual values that are at least as great, beyond them by how far they are exceeded."""
-    count = len(usual) - np.searchsorted(usual, value, "left")
-    beyond = np.where(count == 0, 1.0 - usual[-1] / np.maximum(value, 1e-12), 0.0)
-    return np.asarray(-np.log10((count + 0.5 * (1.0 - beyond) + 0.5) / (len(usual) + 1.0)))

@@ -14,6 +14,9 @@ from ecomine.columns import require
 from ecomine.errors import NotEnoughDataError
 from ecomine.store import write_json
 
+FEW = 1000
+"""Rows up to which one thread is quicker than several."""
+
 
 @dataclass(frozen=True)
 class Boosting:
@@ -39,7 +42,7 @@ class RareEvents:
 
     monotone: column → 1 (the probability may only rise with it) or -1. The calibration (Platt 1999) is learned on parts
     of the rows that the predicting trees had not seen: stretches of consecutive rows, so that rows in order of time are
-    judged by models of other times.
+    judged by models of other times. After `fit`, `apart` has the calibrated probabilities that these gave.
     """
 
     PARTS = 3
@@ -72,21 +75,28 @@ class RareEvents:
             self._grow(values[~here], event[~here], 1)
             apart[here] = self._margin(values[here])
         self.line = calibration(apart, event)
+        self.apart = np.asarray(special.expit(self.line[0] + self.line[1] * apart))
         self._grow(values, event, self.settings.seeds)
         return self
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Probability of the event, a number a row; raises FeatureError where a column is missing."""
-        margin = self._margin(self._matrix(frame))
-        return np.asarray(special.expit(self.line[0] + self.line[1] * margin))
+        return self.predict_values(self._matrix(frame))
+
+    def predict_values(self, values: np.ndarray) -> np.ndarray:
+        """`predict` of rows × `names` in single precision, without a frame, which costs more than the trees."""
+        return np.asarray(special.expit(self.line[0] + self.line[1] * self._margin(values)))
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
         """What each column adds to the log odds of each row (Lundberg and Lee 2017)."""
+        return pd.DataFrame(self.contributed(self._matrix(frame)), columns=self.names, index=frame.index)
+
+    def contributed(self, values: np.ndarray) -> np.ndarray:
+        """`contributions` of rows × `names` in single precision."""
         import xgboost
 
-        data = xgboost.DMatrix(self._matrix(frame), nthread=self.threads)
-        parts = [booster.predict(data, pred_contribs=True)[:, :-1] for booster in self.boosters]
-        return pd.DataFrame(np.mean(parts, axis=0), columns=self.names, index=frame.index)
+        data = xgboost.DMatrix(values, nthread=1 if len(values) <= FEW else self.threads)
+        return np.asarray(np.mean([booster.predict(data, pred_contribs=True)[:, :-1] for booster in self.boosters], 0))
 
     def save(self, folder: Path, name: str = "events") -> None:
         """JSON and XGBoost's UBJ, a file a seed."""
@@ -111,7 +121,8 @@ class RareEvents:
         model = cls(Boosting(**state["settings"]), state["monotone"], state["seed"], state["threads"])
         model.names, model.line = state["names"], tuple(state["line"])
         files = [folder / f"{name}-{number}.ubj" for number in range(model.settings.seeds)]
-        model.boosters = [xgboost.Booster(model_file=file) for file in files]
+        # What is loaded answers, few rows at a time: waking more threads takes longer than they save.
+        model.boosters = [xgboost.Booster({"nthread": 1}, model_file=file) for file in files]
         return model
 
     def _matrix(self, frame: pd.DataFrame) -> np.ndarray:

@@ -26,15 +26,17 @@ class Costs:
 
 def expected_costs(probability: np.ndarray, amount: np.ndarray, costs: Costs) -> pd.DataFrame:
     """What each action is expected to cost, in money: columns allow, review, block (Elkan 2001)."""
-    fraud = costs.missed * amount + costs.fee
-    allow = probability * fraud
-    return pd.DataFrame(
-        {
-            ALLOW: allow,
-            REVIEW: costs.review + (1.0 - costs.caught) * allow,
-            BLOCK: (1.0 - probability) * (costs.blocked * amount + costs.annoyance),
-        }
-    )
+    return pd.DataFrame(costs_by_action(probability, amount, costs))
+
+
+def costs_by_action(probability: np.ndarray, amount: np.ndarray, costs: Costs) -> dict[str, np.ndarray]:
+    """`expected_costs` as arrays by action."""
+    allow = probability * (costs.missed * amount + costs.fee)
+    return {
+        ALLOW: allow,
+        REVIEW: costs.review + (1.0 - costs.caught) * allow,
+        BLOCK: (1.0 - probability) * (costs.blocked * amount + costs.annoyance),
+    }
 
 
 def decide_payments(

@@ -13,6 +13,7 @@ from ecomine.columns import require
 from ecomine.errors import NotEnoughDataError
 from ecomine.risk.boosting import Boosting, RareEvents
 from ecomine.risk.payments import ENTITIES, LABEL_WINDOWS, WINDOWS, payment_features
+from ecomine.risk.rings import ring_features
 from ecomine.store import write_json
 
 REASONS = 3
@@ -22,8 +23,9 @@ class FraudDetector:
     """Calibrated probability that a payment is fraud, from what was known at its moment.
 
     windows, label_windows: over which behaviour and known labels are counted, such as 10m, 1h, 7d. judged: entities
-    whose known labels are a feature. A frame of payments has `payment_id`, `event_timestamp`, `amount`, any of
-    ENTITIES, and, where known, `is_fraud` with `label_timestamp`.
+    whose known labels are a feature. rings: whether the component of people who share
+    things is a feature, too. A frame of payments has `payment_id`, `event_timestamp`, `amount`, any of ENTITIES, and,
+    where known, `is_fraud` with `label_timestamp`.
     """
 
     def __init__(
@@ -34,13 +36,16 @@ class FraudDetector:
         boosting: Boosting | None = None,
         seed: int = 42,
         threads: int = 2,
+        rings: bool = False,
     ) -> None:
+        self.rings = rings
         self.windows, self.label_windows, self.judged = tuple(windows), tuple(label_windows), tuple(judged)
         self.events = RareEvents(boosting, None, seed, threads)
 
     def features(self, payments: pd.DataFrame, asked: np.ndarray | None = None) -> pd.DataFrame:
         """What the model sees of the payments asked for (flags), point in time."""
-        return payment_features(payments, asked, self.windows, self.label_windows, self.judged)
+        told = payment_features(payments, asked, self.windows, self.label_windows, self.judged)
+        return pd.concat([told, ring_features(payments, asked)], axis=1) if self.rings else told
 
     def fit(
         self,
@@ -82,8 +87,9 @@ class FraudDetector:
     def save(self, folder: Path, name: str = "fraud") -> None:
         """JSON and XGBoost's UBJ."""
         self.events.save(folder, f"{name}-events")
-        state = {"windows": self.windows, "label_windows": self.label_windows, "judged": self.judged}
-        write_json(folder / f"{name}.json", {key: list(value) for key, value in state.items()})
+        lists = {"windows": self.windows, "label_windows": self.label_windows, "judged": self.judged}
+        state = {key: list(value) for key, value in lists.items()}
+        write_json(folder / f"{name}.json", {**state, "rings": self.rings})
 
     @classmethod
     def load(cls, folder: Path, name: str = "fraud") -> Self:

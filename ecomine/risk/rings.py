@@ -117,6 +117,29 @@ def rings(
     return table.sort_values(["ring", "user_id"], ignore_index=True)
 
 
+def ring_nodes(
+    payments: pd.DataFrame, moment: pd.Timestamp, days: int = 60, most_users: int = 20, links: Sequence[str] = LINKS
+) -> pd.DataFrame:
+    """What `ring_features` would tell of each customer and each thing that is shared, as it stood at a moment.
+
+    Columns: kind (`user_id` or a link), id, and the counts; sorted by kind and id, so that a payment that comes later
+    can be told of its component by looking up its own.
+    """
+    time = microseconds(payments["event_timestamp"])
+    ordered = payments.iloc[np.lexsort((payments["payment_id"].to_numpy(), time))]
+    ties = _ties(ordered, list(links))
+    parts = _components(ties, int(moment.value // 1_000), days, most_users)
+    kinds = ["user_id", *links]
+    names = np.concatenate([np.asarray(pd.factorize(ordered[kind])[1], object) for kind in kinds])
+    kind = np.searchsorted(np.cumsum(ties.sizes), parts.node, "right")
+    counts = ["users", *(f"{name.removesuffix('_id')}s" for name in links)]
+    table = pd.DataFrame({"kind": np.asarray(kinds, object)[kind], "id": names[parts.node]})
+    for number, name in enumerate(counts):
+        table[f"ring_{name}"] = parts.members[parts.label, number].astype(np.float32)
+    table["ring_payments"] = parts.payments[parts.label].astype(np.float32)
+    return table.sort_values(["kind", "id"], ignore_index=True)
+
+
 def _ties(payments: pd.DataFrame, links: Sequence[str]) -> Ties:
     user = coded(payments["user_id"])
     sizes, nodes = [int(user.max(initial=-1)) + 1], []

@@ -1,7 +1,9 @@
 """The application: routes of the domains, health, what is deployed, an OpenAPI page without outside hosts."""
 
 import logging
+import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,14 +23,16 @@ from ecomine.serving.access import Access
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk
 from ecomine.serving.judge import Judge
-from ecomine.serving.keys import OPERATION, RECEIPTS, Keys, guard
+from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
-from ecomine.serving.measures import Measures
+from ecomine.serving.measures import TOGETHER, Measures
 from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
+from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
+from ecomine.serving.stream import Stream
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
@@ -78,6 +82,7 @@ class Readiness(BaseModel):
     ready: bool
     domains: dict[str, str] = Field(description="domain → digest of the version that answers, or why none does")
     degraded: dict[str, str] = Field(description="domain → why its answers are not from the deployed version's model")
+    events: str = Field(description="whether events are written, and how far they are taken on")
 
 
 def create_app(workspace: Path) -> FastAPI:
@@ -87,7 +92,7 @@ def create_app(workspace: Path) -> FastAPI:
     context = Context.of(workspace)
     catalogue = Catalogue(context.store)
     lineups = {name: LineUp(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
-    live = Live(context.store)
+    live, stream = Live(context.store), Stream(workspace, context.params.streaming)
     desks: list[Desk] = []
 
     def readiness() -> Readiness:
@@ -99,14 +104,17 @@ def create_app(workspace: Path) -> FastAPI:
                     degraded[name] = why
             except EcomineError as error:
                 domains[name], ready = str(error), False
-        return Readiness(ready=ready, domains=domains, degraded=degraded)
+        writes, events = stream.state()
+        return Readiness(ready=ready and writes, domains=domains, degraded=degraded, events=events)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
         judge = Judge(context, lineups, live)
         judge.start()
+        stream.start()
         yield
+        await run_in_threadpool(stream.close)
         judge.stop()
         for desk in desks:
             await run_in_threadpool(desk.close)
@@ -130,6 +138,7 @@ def create_app(workspace: Path) -> FastAPI:
         desks.append(desk)
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
+    app.include_router(event_routes(stream.intake, context.params.streaming), **guarded(EVENTS))
 
     @app.get("/healthz", tags=["operation"], summary="Is the process alive")
     def healthz() -> Health:
@@ -177,14 +186,31 @@ def _deployed(context: Context, bundle: deployment.Bundle) -> Deployed:
     )
 
 
-def run(workspace: Path, host: str, port: int) -> None:
-    """Serve a workspace until interrupted; raises EcomineError where the address is taken or is none."""
+def run(workspace: Path, host: str, port: int, workers: int = 1) -> None:
+    """Serve a workspace until interrupted, by so many processes; raises EcomineError for an address that is taken."""
     import uvicorn
 
     _refuse_taken(host, port)
     configure_logs()
     # uvicorn's own access log holds the caller's address and the whole path, which names a customer.
-    uvicorn.run(create_app(workspace), host=host, port=port, access_log=False, log_config=None)
+    settings: dict[str, Any] = {"host": host, "port": port, "access_log": False, "log_config": None}
+    if workers == 1:
+        uvicorn.run(create_app(workspace), **settings)
+        return
+    Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
+    with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
+        os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder})
+        uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
+
+
+WORKSPACE = "ECOMINE_SERVED_WORKSPACE"
+"""Environment variable by which a worker is told what to serve."""
+
+
+def worker() -> FastAPI:
+    """The application of one of several processes."""
+    configure_logs()
+    return create_app(Path(os.environ[WORKSPACE]))
 
 
 def _refuse_taken(host: str, port: int) -> None:

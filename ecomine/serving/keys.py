@@ -19,6 +19,7 @@ from ecomine.store import Store
 HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="made by `ecomine key create`")
 OPERATION = "operation"
 RECEIPTS = "receipts"
+EVENTS = "events"
 
 
 class KeyMissingError(EcomineError):
@@ -31,7 +32,7 @@ class KeyScopeError(EcomineError):
 
 @dataclass(frozen=True)
 class Key:
-    """What is kept of a key; `scopes` are domains, `receipts` and `operation`, times are ISO text in UTC."""
+    """What is kept of a key; `scopes` are domains, `receipts`, `events` and `operation`, times are ISO text in UTC."""
 
     name: str
     sha256: str

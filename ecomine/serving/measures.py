@@ -1,13 +1,18 @@
 """What the API measures of itself, in the form that Prometheus reads."""
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from ecomine.errors import EcomineError
 from ecomine.serving.lineup import LineUp
+
+TOGETHER = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable of a folder in which several processes count together; set before this module is imported."""
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper ends of the histogram's classes."""
@@ -38,8 +43,13 @@ class Measures:
         self._answers.labels(domain, step).inc()
 
     def text(self) -> bytes:
-        """All figures as text."""
-        return bytes(generate_latest(self._registry))
+        """All figures as text; where several processes serve together, those of all of them."""
+        if TOGETHER not in os.environ:
+            return bytes(generate_latest(self._registry))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(self)
+        return bytes(generate_latest(registry))
 
     def describe(self) -> list[GaugeMetricFamily]:
         """The library asks for names when a collector is registered; ours have none of anything else."""

@@ -30,7 +30,7 @@ from ecomine.store import Store
 
 log = logging.getLogger("ecomine.serving")
 
-PERSONAL = ("user_id", "user_ids")
+PERSONAL = ("user_id", "user_ids", "card_id", "device_id", "address_id", "ip")
 """Names of what identifies a person, wherever they stand in a receipt."""
 
 HOUR = 3600.0

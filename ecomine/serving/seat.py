@@ -4,14 +4,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ecomine import layout
 from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication
+from ecomine.deployment.bundle import DECISIONS
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer, OnlineReader
@@ -131,11 +135,13 @@ class Seat:
             others = heeded(self.store, self.domain)
             same_others = old is not None and old.heeded == others
             matters = old.matters if old and same_others else minded(self.store, self.domain, others)
+            answers = Answers(self.domain, model, bundle, features.keys, features.read_detailed, others, matters)
+            if not same_version:
+                _settle(answers)
         except Exception as error:  # whatever is wrong with what is new, what is there goes on answering
             self._note(stamp, error)
             return
-        self._answers = Answers(self.domain, model, bundle, features.keys, features.read_detailed, others, matters)
-        self._stamp = stamp
+        self._answers, self._stamp = answers, stamp
         self._online = features
         self._failed = self._error = None
         if not same_version:
@@ -161,3 +167,21 @@ class Seat:
 
     def _others(self) -> Stamps:
         return tuple(stamp_of(pointer(self.store, name)) for name in self.domain.heeds)
+
+
+def _settle(answers: Answers) -> None:
+    """Have a version answer once before anybody asks it.
+
+    XGBoost configures a model at its first prediction; where several threads make that at the same time, some fail.
+    """
+    decided = pq.ParquetFile(answers.bundle.folder / DECISIONS)
+    first = next(decided.iter_batches(1, columns=[answers.domain.entity]), None)
+    if first is None:
+        return
+    rows = answers.domain.request(answers.model, first.to_pandas())
+    with suppress(Exception):  # what keeps it from answering is for those who ask to be told
+        try:
+            frame = answers.read(rows)
+        except Exception:  # without features it still predicts something
+            frame = rows.assign(**dict.fromkeys(answers.bundle.features, np.nan))
+        answers.decide(frame)

@@ -49,7 +49,7 @@ PIPELINE: tuple[Stage, ...] = (
         reads=("{raw}",),
         writes=(layout.CANONICAL, layout.INGEST_REPORT),
         params=("source", "sql"),
-        code=("ecomine/sources", "ecomine/tables.py"),
+        code=("ecomine/sources", "ecomine/streaming/landing.py", "ecomine/tables.py"),
     ),
     Stage(
         "clean",

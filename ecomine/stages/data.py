@@ -4,15 +4,22 @@ from typing import Any
 
 from ecomine import layout
 from ecomine.engine import SPARK, check_kind
-from ecomine.errors import DamagedError, MissingInputError, SourceError
+from ecomine.errors import DamagedError, MissingInputError, SourceError, StreamingError
 from ecomine.stages.context import Context
 from ecomine.store import write_json, write_relation
 from ecomine.tables import TABLES
 
 
 def ingest(context: Context) -> None:
-    from ecomine.sources import read
+    from ecomine import streaming
+    from ecomine.sources import read, verdicts
 
+    workspace = context.store.workspace
+    try:
+        streaming.land(workspace)
+    except StreamingError as error:  # the shop's tables do not wait for a server that is away
+        context.say(f"new events are left for the next time: {error}")
+    streamed = streaming.landed(workspace)
     rows: dict[str, int] = {}
     with (
         context.connection() as connection,
@@ -20,12 +27,16 @@ def ingest(context: Context) -> None:
         context.store.replacing(layout.CANONICAL) as folder,
     ):
         folder.mkdir()
-        for name, relation in read(connection, context.params, context.store.workspace):
+        tables = read(connection, context.params, workspace)
+        for name, relation in streaming.united(connection, workspace, tables):
             path = folder / f"{name}.parquet"
+            if name == verdicts.TABLE:
+                relation = verdicts.applied(connection, relation, context.store.path(context.params.raw))
             rows[name] = write_relation(path, relation, ", ".join(f'"{c}"' for c in relation.columns))
             context.say(f"{name}: {rows[name]:,} rows read")
         context.say(f"not in this source: {', '.join(name for name in TABLES if name not in rows) or 'nothing'}")
-        write_json(report, {"source": context.params.source, "rows": rows})
+        about = {"source": context.params.source, "rows": rows}
+        write_json(report, about | ({"streamed": streamed} if streamed else {}))
 
 
 def clean(context: Context) -> None:

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ecomine.errors import FeatureError
 from ecomine.inventory import reconcile
-from ecomine.inventory.forecasting import censoring
+from ecomine.inventory.forecasting import censoring, zeros
 from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting.history import WEEKLY
 from ecomine.inventory.forecasting.panel import panel
@@ -103,3 +103,25 @@ def test_a_sure_level_is_kept_and_an_unsure_one_not_heard() -> None:
     assert told["mean"].to_numpy() == pytest.approx(bottom["mean"].to_numpy())
     with pytest.raises(FeatureError, match="lack"):
         reconcile(bottom, {("brand",): sure.assign(brand=1)})
+
+
+def test_further_zeros_are_found_where_there_are_some_and_keep_mean_and_variance() -> None:
+    random = np.random.default_rng(4)
+    mean, scatter, share = 3.0, 2.0, 0.4
+    sold = random.negative_binomial(mean / (scatter - 1), 1 / scatter, 8000) * (random.random(8000) >= share)
+    middle = np.full(8000, mean * (1 - share))
+    variance = (1 - share) * (mean * scatter + mean**2) - middle[0] ** 2
+    dispersion = np.full(8000, variance / middle[0])
+    told = zeros.found(sold.astype(float), middle, dispersion)
+    assert told.shares[0] == pytest.approx(share, abs=0.06)
+    extra = told.of(middle)
+    inner, own = law.component(middle[:1], dispersion[:1], np.array([share]))
+    assert inner[0] == pytest.approx(mean) and own[0] == pytest.approx(scatter)
+    for level in (0.3, 0.5, 0.9, 0.95):
+        quantile = law.quantile(law.COUNTS, level, middle, dispersion, extra)[0]
+        assert (sold < quantile).mean() - 0.02 < level < (sold <= quantile).mean() + 0.02
+    place = law.probability(law.COUNTS, sold, middle, dispersion, None, 1, extra)
+    assert np.quantile(place, [0.1, 0.5, 0.9]).tolist() == pytest.approx([0.1, 0.5, 0.9], abs=0.02)
+    plain = random.negative_binomial(mean / (scatter - 1), 1 / scatter, 8000).astype(float)
+    none = zeros.found(plain, np.full(8000, mean), np.full(8000, scatter))
+    assert none.of(middle) is None and zeros.Inflation.read(told.plain()).shares.tolist() == told.shares.tolist()

@@ -5,6 +5,9 @@ import numpy as np
 from ecomine.inventory.forecasting.history import Rhythm, Sums
 from ecomine.inventory.forecasting.panel import PRICE
 
+PRICES = (PRICE, "price_change")
+"""Features of the price to come: demand never rises with them."""
+
 REACH = 14
 """Periods over which the edges of a flag are counted."""
 

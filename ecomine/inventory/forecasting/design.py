@@ -40,15 +40,27 @@ class Design:
     """A panel with its groups summed up; `units` are the panel's with what stock-outs hid filled in."""
 
     def __init__(
-        self, panel: Panel, units: np.ndarray, horizon: int, block: int, groups: tuple[str, ...] | None = None
+        self,
+        panel: Panel,
+        units: np.ndarray,
+        horizon: int,
+        block: int,
+        groups: tuple[str, ...] | None = None,
+        identities: bool = True,
     ) -> None:
         self.panel, self.units, self.horizon, self.size = panel, units, horizon, block
+        self.identities = identities
         self.rhythm = history.rhythm(panel.days)
         self.codes = {
             "item": panel.item, "location": panel.location, "category": panel.category,
             "all": np.zeros(len(panel.keys), np.int64),
         }  # fmt: skip
         self.groups = history.groups(units, {name: self.codes[name] for name in groups or telling(self.codes)})
+
+    def seeing(self, units: np.ndarray) -> "Design":
+        """The same with other units, of as many periods as they are."""
+        names = tuple(self.groups.units)
+        return Design(self.panel, units, self.horizon, self.size, names, self.identities)
 
     def seen(self, rows: Rows) -> Seen:
         """Base and features of rows, which come in the order of series."""
@@ -88,7 +100,7 @@ class Design:
         named |= plan.features(row, rows.target, rows.origin, self.horizon)
         named |= ahead.calendar(self.panel.first, self.panel.days, rows.target)
         named["distance"] = rows.distance
-        for name in ("item", "location", "category"):
+        for name in ("item", "location", "category") if self.identities else ("category",):
             code = codes[name][row].astype(np.float32)
             named[f"{name}_code"] = np.where(code < 0, np.nan, code)
         return base, named

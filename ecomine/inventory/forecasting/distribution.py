@@ -1,8 +1,9 @@
 """How units scatter around what is expected: a law by mean and dispersion, and what validation says of its levels.
 
 Counts follow a negative binomial law with variance = dispersion × mean; large units follow a log-normal law around
-their median. Probabilities are then corrected by how often validation fell below them, as conformal prediction does
-with residuals.
+their median. Counts of sparse series may have further zeros (`extra`, a share of all; see zeros.py): a mixture of none
+at all and of a negative binomial law, with the same mean and variance. Probabilities are then corrected by how often
+validation fell below them, as conformal prediction does with residuals.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-COUNTS, LOG = "counts", "log"
+COUNTS, LOG, INFLATED = "counts", "log", "zero_inflated"
 LARGE, ENOUGH = 20.0, 0.99
 """Units count as large where their median reaches this and so many of them are above zero."""
 
@@ -27,7 +28,7 @@ CALM = 200.0
 def chosen(likelihood: str, units: np.ndarray) -> str:
     """`log` or `counts`; `auto` takes log for large units."""
     if likelihood != "auto":
-        return likelihood
+        return COUNTS if likelihood == INFLATED else likelihood
     return LOG if np.median(units) >= LARGE and (units > 0).mean() >= ENOUGH else COUNTS
 
 
@@ -58,12 +59,28 @@ def from_moments(kind: str, expected: np.ndarray, spread: np.ndarray) -> tuple[n
     return expected, spread / expected
 
 
-def quantile(kind: str, level: np.ndarray | float, middle: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
+def component(middle: np.ndarray, dispersion: np.ndarray, extra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and dispersion of the counts that are left beside `extra` zeros; mean and variance of all stay as they are.
+
+    Lambert (1992): with the share p of further zeros, E[X] = (1 - p) m and E[X²] = (1 - p) (v + m²).
+    """
+    inner = middle / (1 - extra)
+    spread = middle * (dispersion + middle) / (1 - extra) - np.square(inner)
+    return inner, np.maximum(spread / inner, LEAST_DISPERSION)
+
+
+def quantile(
+    kind: str, level: np.ndarray | float, middle: np.ndarray, dispersion: np.ndarray, extra: np.ndarray | None = None
+) -> np.ndarray:
     """Units that are not exceeded with the probability `level`."""
     from scipy import special, stats
 
     if kind == LOG:
         return middle * np.exp(special.ndtri(level) * np.sqrt(dispersion))
+    if extra is not None:
+        inner, own = component(middle, dispersion, extra)
+        within = np.maximum((level - extra) / (1 - extra), 0.0)
+        return np.where(within > 0, quantile(kind, within, inner, own), 0.0)
     # Rounded to half a percent, most rows ask for what another asked for already.
     size = np.round(np.log(np.maximum(middle, 1e-6)) * 200).astype(np.int64)
     wide = np.round(np.log(np.clip(dispersion, LEAST_DISPERSION, MOST_DISPERSION)) * 50).astype(np.int64)
@@ -81,35 +98,43 @@ def quantile(kind: str, level: np.ndarray | float, middle: np.ndarray, dispersio
 
 
 def probability(
-    kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray, censored: np.ndarray | None, seed: int
-) -> np.ndarray:
+    kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray, censored: np.ndarray | None, seed: int,
+    extra: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Where units lie in their law, uniform if the law is right; jumps are filled evenly, by seed.
 
     Source: Brockwell (2007), Czado, Gneiting and Held (2009). Of `censored` units only the least is known, so that a
     place above it is drawn.
     """
-    low, high = below(kind, units, middle, dispersion)
+    low, high = below(kind, units, middle, dispersion, extra)
     if censored is not None:
         high = np.where(censored, 1.0, high)
     return low + np.random.default_rng(seed).random(len(units)) * (high - low)
 
 
-def below(kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def below(
+    kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray, extra: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities of less than the units, and of at most them."""
     from scipy import special
 
     if kind == LOG:
         high = special.ndtr((np.log(np.maximum(units, 0.5)) - np.log(middle)) / np.sqrt(dispersion))
         return high, high
+    if extra is not None:
+        low, high = below(kind, units, *component(middle, dispersion, extra))
+        return np.where(units >= 1, extra + (1 - extra) * low, 0.0), extra + (1 - extra) * high
     size, chance = middle / (dispersion - 1), 1 / dispersion
     whole = np.floor(units)
     low = np.where(whole > 0, special.betainc(size, np.maximum(whole, 1), chance), 0.0)
     return low, special.betainc(size, whole + 1, chance)
 
 
-def reach(kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray) -> np.ndarray:
+def reach(
+    kind: str, units: np.ndarray, middle: np.ndarray, dispersion: np.ndarray, extra: np.ndarray | None = None
+) -> np.ndarray:
     """The least coverage of the law's central interval, bounds included, that holds the units."""
-    low, high = below(kind, units, middle, dispersion)
+    low, high = below(kind, units, middle, dispersion, extra)
     return np.clip(np.maximum(1 - 2 * high, 2 * low - 1), 0.0, 1.0)
 
 

@@ -1,5 +1,6 @@
 """DemandForecaster: demand to come as a distribution, a row a series and period, or a row a series in total."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ import pandas as pd
 from ecomine import params as settings
 from ecomine.columns import require
 from ecomine.errors import FeatureError, NotEnoughDataError, SettingsError
-from ecomine.inventory.forecasting import backtest, calibration, censoring, classics, state, trees
+from ecomine.inventory.forecasting import backtest, calibration, censoring, classics, moving, state, trees
 from ecomine.inventory.forecasting import distribution as law
 from ecomine.inventory.forecasting import panel as panels
 from ecomine.inventory.forecasting.design import Design, Rows
@@ -19,7 +20,7 @@ from ecomine.inventory.forecasting.panel import DATE, ITEM, LOCATION
 from ecomine.inventory.forecasting.params import ForecastParams
 from ecomine.store import write_json
 
-LIKELIHOODS = ("auto", law.LOG, law.COUNTS)
+LIKELIHOODS = ("auto", law.LOG, law.COUNTS, law.INFLATED)
 METHODS = ("auto", "direct", "recursive")
 PERIODS = "periods"
 
@@ -53,14 +54,15 @@ class DemandForecaster:
                 "Bring a longer history or shorten the horizon."
             )
         self.kind = law.chosen(params.likelihood, sales.units[np.isfinite(sales.units)])
-        rhythm_of = Design(sales, sales.units, horizon, params.block)
+        rhythm_of = self._design(sales, sales.units)
         units = censoring.filled(self.kind, sales, rhythm_of.rhythm, params.block)
-        design = rhythm_of if units is sales.units else Design(sales, units, horizon, params.block)
+        design = rhythm_of if units is sales.units else self._design(sales, units)
         test = backtest.run(design, self.kind, params, horizon, seed, threads)
-        self.sure = calibration.calibrate(self.kind, test, sales.censored, horizon, seed, threads)
+        inflated = params.likelihood in ("auto", law.INFLATED)
+        self.sure = calibration.calibrate(self.kind, test, sales.censored, horizon, seed, threads, inflated)
         if sales.censored is not None and sales.censored.any():
             units = self._refilled(design, test.direct)
-            design = Design(sales, units, horizon, params.block)
+            design = self._design(sales, units)
         self.classic, self.validated = test.classic, self._validated(sales, test)
         self.steps, self.panel, self.units, self.groups = test.steps, sales, units, tuple(design.groups.units)
         last = sales.periods - 1
@@ -77,6 +79,26 @@ class DemandForecaster:
                 test.step_rounds,
             )  # fmt: skip
         return self
+
+    def _design(self, sales: panels.Panel, units: np.ndarray, groups: tuple[str, ...] | None = None) -> Design:
+        params = self.params
+        return Design(sales, units, params.horizon, params.block, groups, params.identities)
+
+    def following(self, rows: pd.DataFrame | panels.Panel) -> "DemandForecaster":
+        """The same model on another history, such as a longer one: it forecasts from there, and learns nothing anew.
+
+        Raises FeatureError for rows that lack an input that it was fitted on.
+        """
+        sales = rows if isinstance(rows, panels.Panel) else panels.panel(rows, self.params.gaps, self.panel.days)
+        other = copy.copy(self)
+        place = self.panel.keys.get_indexer(sales.keys)
+        other.panel = moving.aligned(sales, self.panel, self.params.identities)
+        other.classic = np.where(place >= 0, self.classic[np.maximum(place, 0)], -1)
+        design = self._design(other.panel, other.panel.units, self.groups)
+        other.units = censoring.filled(self.kind, other.panel, design.rhythm, self.params.block)
+        if other.panel.censored is not None and other.panel.censored[:, 1:].any():
+            other.units = other._refilled(design.seeing(other.units), self.direct)
+        return other
 
     def _validated(self, sales: panels.Panel, test: backtest.Backtest) -> pd.DataFrame:
         """The forecasts of validation beside what came, in the order of series and date."""
@@ -111,8 +133,9 @@ class DemandForecaster:
         """
         ahead, expected, middle, dispersion = self._ahead(horizon, known)
         told = self._quantiles(
-            middle.ravel(), dispersion.ravel(), lambda level: self.sure.single.of(level, expected.ravel())
-        )
+            middle.ravel(), dispersion.ravel(), lambda level: self.sure.single.of(level, expected.ravel()),
+            self.sure.further.of(expected.ravel()),
+        )  # fmt: skip
         open_ = expected.ravel() > 0
         told = {name: np.where(open_, values, 0.0) for name, values in told.items()}
         return self._keys(ahead, horizon).assign(mean=expected.ravel(), **told)
@@ -128,7 +151,7 @@ class DemandForecaster:
         ahead, expected, middle, dispersion = self._ahead(horizon, known)
         share = self.sure.interval.of(coverage, expected.ravel())
         low, high = (
-            law.quantile(self.kind, level, middle.ravel(), dispersion.ravel())
+            law.quantile(self.kind, level, middle.ravel(), dispersion.ravel(), self.sure.further.of(expected.ravel()))
             for level in ((1 - share) / 2, (1 + share) / 2)
         )
         closed = expected.ravel() <= 0
@@ -145,7 +168,7 @@ class DemandForecaster:
         )
 
     def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Demand of the next periods taken together, a row a series: item_id, location_id, mean, q0.05 … q0.95, sorted.
+        """Demand of the next periods taken together, a row a series: item_id, location_id, mean, sd, q0.05 … q0.95.
 
         `periods` is a number or a frame item_id, location_id, periods; only its series are told then.
         """
@@ -180,7 +203,13 @@ class DemandForecaster:
             told[name] = np.where(total > 0, told[name], 0.0)
         keys = keys[place]
         return pd.DataFrame(
-            {ITEM: keys.get_level_values(ITEM), LOCATION: keys.get_level_values(LOCATION), "mean": total} | told
+            {
+                ITEM: keys.get_level_values(ITEM),
+                LOCATION: keys.get_level_values(LOCATION),
+                "mean": total,
+                "sd": np.where(total > 0, np.sqrt(law.variance(self.kind, own, self._dispersion(broad))), 0.0),
+            }
+            | told
         )
 
     def _ahead(
@@ -197,7 +226,7 @@ class DemandForecaster:
         if len(ahead.keys) > len(units):
             units = np.full(ahead.units.shape, np.nan, np.float32)
             units[ahead.keys.get_indexer(self.panel.keys)] = self.units
-        design = Design(ahead, units, self.params.horizon, self.params.block, self.groups)
+        design = self._design(ahead, units, self.groups)
         count, last = len(ahead.keys), self.panel.periods - 1
         middle, dispersion = np.empty((count, horizon)), np.empty((count, horizon))
         steps = min(self.steps, horizon)
@@ -238,9 +267,11 @@ class DemandForecaster:
     def _dispersion(self, values: np.ndarray) -> np.ndarray:
         return np.maximum(values, law.LEAST_DISPERSION) if self.kind == law.COUNTS else values
 
-    def _quantiles(self, middle: np.ndarray, dispersion: np.ndarray, level: Any) -> dict[str, np.ndarray]:
+    def _quantiles(
+        self, middle: np.ndarray, dispersion: np.ndarray, level: Any, extra: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         """Columns of quantiles, none below the one before."""
-        found = [law.quantile(self.kind, level(one), middle, dispersion) for one in law.LEVELS]
+        found = [law.quantile(self.kind, level(one), middle, dispersion, extra) for one in law.LEVELS]
         return dict(zip(law.NAMES, np.maximum.accumulate(np.array(found), axis=0), strict=True))
 
     def save(self, folder: Path) -> None:

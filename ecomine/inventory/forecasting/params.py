@@ -15,7 +15,9 @@ class ForecastParams:
     )
     gaps: str = setting("zero", "a period without a row: zero (nothing was sold) or closed (nothing could be sold)")
     likelihood: str = setting(
-        "auto", "how units scatter: log (errors in logs), counts, or auto, which takes log for large units"
+        "auto",
+        "how units scatter: log (errors in logs), counts, zero_inflated (counts with further zeros, where validation "
+        "shows them), or auto, which takes log for large units, else zero_inflated",
     )
     method: str = setting(
         "auto", "direct (all distances from the origin), recursive (step by step), or auto: by distance, validated"
@@ -32,5 +34,10 @@ class ForecastParams:
     )
     classics_series: int = setting(
         200, "most series, those that sell most, for which theta and ets are tried", at_least=0
+    )
+    identities: bool = setting(
+        True,
+        "whether items and places are told apart by number, so that what is peculiar to one can be learnt; without it "
+        "series of the same history get the same forecast",
     )
     block: int = setting(2000, "series whose features are computed at a time; bounds memory", at_least=1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ecomine.inventory.forecasting.ahead import PRICES
 from ecomine.inventory.forecasting.design import Design, Rows, Seen
 from ecomine.inventory.forecasting.distribution import LOG
 from ecomine.inventory.forecasting.params import ForecastParams
@@ -49,6 +50,11 @@ def targets(kind: str, units: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(units, LEAST)) if kind == LOG else units
 
 
+def falling(seen: Seen, more: int = 0) -> tuple[int, ...]:
+    """XGBoost's constraint by column: nothing rises with the price; `more` columns follow that are free."""
+    return tuple(-1 if name in PRICES else 0 for name in seen.names) + (0,) * more
+
+
 def fit(
     seen: Seen, units: np.ndarray, kind: str, params: ForecastParams, seed: int, threads: int, rounds: int,
     judged: tuple[Seen, np.ndarray] | None = None,
@@ -59,7 +65,7 @@ def fit(
     shape = {
         "max_depth": params.max_depth, "eta": params.learning_rate, "min_child_weight": 10, "subsample": 0.8,
         "colsample_bytree": 0.6, "max_bin": BINS, "nthread": threads, "tree_method": "hist",
-        "objective": "reg:squarederror" if kind == LOG else "count:poisson",
+        "objective": "reg:squarederror" if kind == LOG else "count:poisson", "monotone_constraints": falling(seen),
     }  # fmt: skip
     data = xgboost.QuantileDMatrix(
         seen.values, targets(kind, units), base_margin=np.log(seen.base), max_bin=BINS, nthread=threads
@@ -89,7 +95,7 @@ def step_by_step(trees: Trees, design: Design, series: np.ndarray, origin: int, 
     result = np.empty((len(series), horizon))
     for step in range(horizon):
         last = origin + step
-        now = Design(design.panel, units[:, : last + 1], design.horizon, design.size, tuple(design.groups.units))
+        now = design.seeing(units[:, : last + 1])
         rows = Rows(series, np.full(len(series), last + 1), np.full(len(series), last))
         result[:, step] = trees.predict(now.seen(rows))
         units[series, last + 1] = result[:, step]

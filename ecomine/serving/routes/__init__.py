@@ -1,31 +1,26 @@
-"""ROUTES: what each domain offers over HTTP. A new domain is a module here and a line in each dict."""
+"""What each domain offers over HTTP. A new domain is a module here and a line in MODULES."""
 
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
 from fastapi import APIRouter
 
 from ecomine.serving.desk import Desk, Plain, Question
-from ecomine.serving.routes import ads, pricing, profiling, recommendation
+from ecomine.serving.routes import ads, inventory, pricing, profiling, recommendation, risk
 
-ROUTES: dict[str, Callable[[Desk], APIRouter]] = {
-    "profiling": profiling.router,
-    "recommendation": recommendation.router,
-    "pricing": pricing.router,
-    "ads": ads.router,
+MODULES: dict[str, ModuleType] = {
+    "profiling": profiling,
+    "recommendation": recommendation,
+    "pricing": pricing,
+    "inventory": inventory,
+    "risk": risk,
+    "ads": ads,
 }
 
-QUESTIONS: dict[str, Mapping[str, Question]] = {
-    "profiling": profiling.QUESTIONS,
-    "recommendation": recommendation.QUESTIONS,
-    "pricing": pricing.QUESTIONS,
-    "ads": ads.QUESTIONS,
-}
+ROUTES: dict[str, Callable[[Desk], APIRouter]] = {name: module.router for name, module in MODULES.items()}
+
+QUESTIONS: dict[str, Mapping[str, Question]] = {name: module.QUESTIONS for name, module in MODULES.items()}
 """What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""
 
-PLAIN: dict[str, Mapping[str, Plain]] = {
-    "profiling": profiling.PLAIN,
-    "recommendation": recommendation.PLAIN,
-    "pricing": pricing.PLAIN,
-    "ads": ads.PLAIN,
-}
+PLAIN: dict[str, Mapping[str, Plain]] = {name: module.PLAIN for name, module in MODULES.items()}
 """The same questions, answered from what was published last where no version can answer."""

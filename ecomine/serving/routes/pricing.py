@@ -170,7 +170,7 @@ def _prices(answers: Answers, basket: Basket) -> Prices:
         ahead = model.ahead(frame)
         items = _informed(items_of(model, ahead), basket)
         params = _params(answers.bundle.params, basket.context)
-        found = _told(suggest(items, Known(params, model.demand, ahead.rows)))
+        found = _told(answers.mind(suggest(items, Known(params, model.demand, ahead.rows))))
     return Prices(
         model=answers.bundle.digest,
         as_of=answers.bundle.as_of,

@@ -1,0 +1,135 @@
+"""Scoring payments that are happening: time of one answer under a load of 200 requests a second.
+
+Protocol: a simulated shop walks the road with risk control alone and is served by uvicorn in a process of its own, as
+`ecomine serve` does it, receipts and ledger on. Payments are sent one by one at Poisson times of the given rate over
+keep-alive connections, whatever the server does meanwhile (an open load: a slow answer delays none of the others), so
+that times hold the queueing; a payment's clock starts when it is due. Every second payment is of customers, cards and
+devices of the shop, so that memory, ledger and online store all have something to tell. The first seconds warm up and
+do not count.
+"""
+
+import argparse
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+
+from benchmarks.report import Row, report
+from benchmarks.workspaces import walk, workspace
+from ecomine.params import SimulationParams
+from ecomine.simulation import simulate
+
+SHOP = SimulationParams(users=1200, items=200, days=200, dirt=0.0, seed=11, visits_per_year=60)
+WARM_SECONDS = 5.0
+SETTINGS = {"maturity_days": 45, "train_days": 100, "test_days": 21}
+
+
+def payments(folder: Path, count: int, seed: int) -> list[dict[str, object]]:
+    """Payments to send: every second one with the ids of a known payment, the others of strangers."""
+    random = np.random.default_rng(seed)
+    known = pd.read_parquet(folder / "data/clean/payments.parquet")
+    rows = known.iloc[random.integers(0, len(known), count)]
+    sent = []
+    for number, row in enumerate(rows.to_dict("records")):
+        strange = number % 2 == 1
+        ids = {
+            name: f"new-{random.integers(0, 500)}" if strange or pd.isna(row[name]) else row[name]
+            for name in ("card_id", "device_id", "address_id", "ip", "user_id")
+        }
+        sent.append({"payment_id": f"load-{number}", "amount": float(row["amount"]), "method": "card", **ids})
+    return sent
+
+
+async def load(url: str, sent: list[dict[str, object]], rate: float, seed: int) -> tuple[np.ndarray, int, float]:
+    """Seconds from when each payment was due to its answer, answers that were none, and requests a second."""
+    due = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, len(sent)))
+    taken, failures = np.empty(len(sent)), 0
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+        begun = time.perf_counter()
+
+        async def one(number: int) -> None:
+            nonlocal failures
+            answer = await client.post("/v1/risk/score", json=sent[number])
+            taken[number] = time.perf_counter() - begun - due[number]
+            failures += answer.status_code != 200
+
+        tasks = []
+        for number, moment in enumerate(due):
+            wait = moment - (time.perf_counter() - begun)
+            if wait > 0:
+                await asyncio.sleep(wait)
+            tasks.append(asyncio.create_task(one(number)))
+        await asyncio.gather(*tasks)
+        return taken[due > WARM_SECONDS], failures, len(sent) / (time.perf_counter() - begun)
+
+
+def served(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """The server's process and address, once it is ready."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ecomine.cli", "serve", "--port", str(port)]
+    process = subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return process, url
+        except httpx.TransportError:
+            time.sleep(0.2)
+    process.kill()
+    sys.exit("The server did not become ready within two minutes.")
+
+
+def main() -> None:
+    """Simulate, walk the road, serve, load."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="not needed: the shop is simulated")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=25.0)
+    parser.add_argument("--workspace", type=Path, help="a workspace in which risk is deployed, in place of a new one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = options.workspace or made(Path(name))
+        sent = payments(folder, int(options.rate * options.seconds), 3)
+        process, url = served(folder)
+        try:
+            alone, _, _ = asyncio.run(load(url, sent[: int(options.rate * 6)], 20.0, 4))
+            fresh = [{**one, "payment_id": f"{one['payment_id']}-loaded"} for one in sent]
+            taken, failures, reached = asyncio.run(load(url, fresh, options.rate, 5))
+        finally:
+            process.terminate()
+            process.wait(20)
+    rows = [
+        Row("ms at 20 requests a second, p50", float(np.quantile(alone, 0.5) * 1e3)),
+        Row("ms at 20 requests a second, p99", float(np.quantile(alone, 0.99) * 1e3), 20.0),
+        Row(f"ms at {options.rate:g} requests a second, p50", float(np.quantile(taken, 0.5) * 1e3)),
+        Row(f"ms at {options.rate:g} requests a second, p95", float(np.quantile(taken, 0.95) * 1e3)),
+        Row(f"ms at {options.rate:g} requests a second, p99", float(np.quantile(taken, 0.99) * 1e3), 20.0),
+        Row("requests a second answered", reached, options.rate),
+        Row("answers that failed", float(failures), None),
+    ]
+    report("risk_score", f"{len(sent):,} payments, one uvicorn process, load from the same machine", rows)
+
+
+def made(folder: Path) -> Path:
+    """A workspace of a simulated shop with risk control deployed."""
+    place = workspace(folder / "workspace", source="simulated", domains=["risk"], risk=SETTINGS)
+    simulate(SHOP, place / "data/raw", place / "truth")
+    walk(place, "deploy")
+    return place
+
+
+if __name__ == "__main__":
+    main()
