@@ -212,3 +212,22 @@ def _why_not(model: Placement, rows: pd.DataFrame, users: np.ndarray) -> np.ndar
     unknown = ~np.isin(users, model.users["user_id"].to_numpy(object))
     reason[unknown & (reason == policy.NO_CONSENT)] = UNKNOWN
     return reason
+
+
+def left_alone(decisions: pd.DataFrame, who: np.ndarray, reason: str) -> pd.DataFrame:
+    """Decisions without the contacts of the rows of `who`; the propensity stays that of what was drawn before."""
+    alone = decisions.copy()
+    who = who & (decisions["campaign_id"] != NONE).to_numpy(bool)
+    alone.loc[who, ["campaign_id", "creative_id", "item_id"]] = NONE
+    alone.loc[who, ["bid", "expected_incremental_profit"]] = 0.0
+    alone.loc[who, "reason"] = reason
+    return alone
+
+
+def nobody(user_ids: Sequence[str], method: str, reason: str) -> pd.DataFrame:
+    """Decisions that leave all of `user_ids` alone."""
+    rows = pd.DataFrame({"user_id": np.array(user_ids, object)})
+    return rows.assign(
+        campaign_id=NONE, creative_id=NONE, item_id=NONE, bid=0.0, expected_incremental_profit=0.0, propensity=1.0,
+        method=method, reason=reason,
+    )[list(DECISION_COLUMNS)]  # fmt: skip

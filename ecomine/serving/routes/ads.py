@@ -1,13 +1,15 @@
 """Whom to reach, with what, and what to bid."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from ecomine.ads import placing
+from ecomine.ads import placing, policy
 from ecomine.ads.features import NONE
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk, Plain, Question
@@ -19,6 +21,26 @@ from ecomine.serving.seat import Answers
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
 CampaignId = Annotated[str, Field(min_length=1, max_length=200, description="the campaign")]
 
+EARLIEST, LATEST = datetime(1970, 1, 1), datetime(2200, 1, 1)
+
+
+def _plain(moment: datetime) -> datetime:
+    """UTC without a zone, like all moments of the shop."""
+    bare = moment.replace(tzinfo=None)
+    if not EARLIEST <= bare < LATEST:
+        raise ValueError(f"the moment must lie from {EARLIEST:%Y} to {LATEST:%Y}")
+    return bare if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _written(moment: object) -> object:
+    """A number is no moment, nor is a day."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and len(moment) > len("2024-05-30")):
+        return moment
+    raise ValueError("expected a moment such as 2024-05-30T09:30:00Z")
+
+
+When = Annotated[datetime, BeforeValidator(_written), AfterValidator(_plain)]
+
 ASKED: dict[str, Any] = {
     "user_id": "1",
     "elsewhere": False,
@@ -29,6 +51,8 @@ ASKED: dict[str, Any] = {
 DECIDED: dict[str, Any] = {
     "user_id": "1",
     "known": True,
+    "model": "3f0c9a7d1e42b6a85c1d",
+    "as_of": "2017-12-31T23:59:59Z",
     "campaign_id": "22",
     "creative_id": "22-a",
     "item_id": None,
@@ -46,7 +70,7 @@ class Contact(BaseModel):
     model_config = {"extra": "forbid"}
 
     campaign_id: CampaignId
-    event_timestamp: datetime = Field(description="when it was (UTC)")
+    event_timestamp: When = Field(description="when it was (UTC)")
 
 
 class Visitor(BaseModel):
@@ -55,7 +79,7 @@ class Visitor(BaseModel):
     model_config = {"extra": "forbid"}
 
     user_id: UserId
-    elsewhere: bool = Field(False, description="the place is on another site, not on the shop's own")
+    elsewhere: bool = Field(False, strict=True, description="the place is on another site, not on the shop's own")
     contacts: list[Contact] = Field(
         default_factory=list, max_length=1000, description="made since `as_of`; frequency caps count them"
     )
@@ -66,7 +90,7 @@ class Circumstances(BaseModel):
 
     model_config = {"extra": "forbid"}
 
-    at: datetime | None = Field(None, description="the moment (UTC); by default `as_of` of the model")
+    at: When | None = Field(None, description="the moment (UTC); by default `as_of` of the model")
     exhausted: list[CampaignId] = Field(
         default_factory=list, max_length=1000, description="campaigns whose money has been spent"
     )
@@ -76,12 +100,6 @@ class Circumstances(BaseModel):
         description="names the drawing of lots: asked again with the same name the answer is the same, with another it "
         "is drawn anew; without one it is that of the published table",
     )
-
-    @field_validator("at")
-    @classmethod
-    def plain(cls, at: datetime | None) -> datetime | None:
-        """UTC without a zone, like all moments of the shop."""
-        return at if at is None or at.tzinfo is None else at.astimezone(UTC).replace(tzinfo=None)
 
 
 class One(Circumstances, Visitor):
@@ -103,6 +121,8 @@ class Decision(BaseModel):
 
     user_id: str
     known: bool = Field(description="whether the shop knows the customer")
+    model: str = Field(description="digest of the version that answered")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     campaign_id: str | None = Field(description="null: leave alone")
     creative_id: str | None = Field(description="null where the campaign has none")
     item_id: str | None = Field(description="the product advertised, where it is one")
@@ -118,91 +138,96 @@ class Decision(BaseModel):
 class Decisions(BaseModel):
     """One entry a visitor, in the order asked for."""
 
-    model: str = Field(description="digest of the version that answered")
-    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     results: list[Decision]
-
-
-class Answer(Decision):
-    """The decision for one visitor, and who made it."""
-
-    model: str = Field(description="digest of the version that answered")
-    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
 
 
 def router(desk: Desk) -> APIRouter:
     """The routes of ads."""
     routes = APIRouter(prefix="/v1/ads", tags=["ads"], responses=PROBLEMS)
 
+    def ask(visitors: list[Visitor], around: Circumstances, response: Response) -> Decisions:
+        wanted = [visitor.user_id for visitor in visitors]
+        if len(set(wanted)) < len(wanted):
+            raise BadRequestError("visitors names a customer twice.", "Name each customer once.")
+        said = {visitor.user_id: visitor.model_dump(mode="json") for visitor in visitors}
+        known = {name: getattr(around, name) for name in Circumstances.model_fields}
+        asked = {"user_ids": wanted, "visitors": said, "around": Circumstances(**known).model_dump(mode="json")}
+        if len(wanted) == 1:
+            return desk.answer(Decisions, response, "decisions", unit=wanted[0], **asked)
+        return desk.answer_each(Decisions, response, "decisions", "user_ids", **asked)
+
     @routes.post("/decision", summary="Which ad for one visitor")
-    def one(asked: One, response: Response) -> Answer:
+    def one(asked: One, response: Response) -> Decision:
         """The campaign and creative for somebody, its bid and the propensity of the choice, or why to leave alone."""
         visitor = Visitor(**{name: getattr(asked, name) for name in Visitor.model_fields})
-        batch = Batch(visitors=[visitor], **{name: getattr(asked, name) for name in Circumstances.model_fields})
-        told = desk.answer(Decisions, response, "decisions", asked.user_id, batch=batch.model_dump(mode="json"))
-        return Answer(model=told.model, as_of=told.as_of, **told.results[0].model_dump())
+        return ask([visitor], asked, response).results[0]
 
     @routes.post("/decisions", summary="Which ads for several visitors")
     def several(batch: Batch, response: Response) -> Decisions:
-        """The same for up to 1,000 customers, in the order asked for, all from one version."""
-        return desk.answer(Decisions, response, "decisions", batch=batch.model_dump(mode="json"))
+        """The same for up to 1,000 customers, in the order asked for."""
+        return ask(batch.visitors, batch, response)
 
     return routes
 
 
-def decisions(answers: Answers, catalogue: Catalogue, batch: dict[str, Any]) -> Decisions:
-    """Decisions for the distinct customers of a request, a `Batch`, all from one version."""
-    return _decisions(answers, Batch.model_validate(batch))
+Said = Mapping[str, Mapping[str, Any]]
+"""user_id → a `Visitor`, as JSON."""
 
 
-def _decisions(answers: Answers, batch: Batch) -> Decisions:
-    wanted = [visitor.user_id for visitor in batch.visitors]
-    if len(set(wanted)) < len(wanted):
-        raise BadRequestError("visitors names a customer twice.", "Name each customer once.")
-    model = answers.model
-    frame = answers.requests(pd.DataFrame({"user_id": wanted}))
-    away = [visitor.user_id for visitor in batch.visitors if visitor.elsewhere]
+def decisions(
+    answers: Answers, catalogue: Catalogue, user_ids: list[str], visitors: Said, around: Mapping[str, Any]
+) -> Decisions:
+    """Decisions for the distinct `user_ids`, all from one version; `around` is a `Circumstances`, as JSON."""
+    model, known = answers.model, Circumstances.model_validate(around)
+    asked = [Visitor.model_validate(visitors[user_id]) for user_id in user_ids]
+    frame = answers.requests(pd.DataFrame({"user_id": user_ids}))
+    away = [visitor.user_id for visitor in asked if visitor.elsewhere]
     frame["elsewhere"] = frame["user_id"].isin(away).astype(float)
-    made = [
-        {"user_id": visitor.user_id, **contact.model_dump()}
-        for visitor in batch.visitors
-        for contact in visitor.contacts
-    ]
-    contacts = pd.DataFrame(made, columns=["user_id", "campaign_id", "event_timestamp"])
-    moments = pd.to_datetime(contacts["event_timestamp"], utc=True).dt.tz_localize(None).astype("datetime64[us]")
-    situation = placing.Situation(batch.at, contacts.assign(event_timestamp=moments), batch.exhausted, batch.request_id)
-    found = answers.mind(placing.decide(model, frame, answers.bundle.params, situation)).set_index("user_id")
-    known = set(model.users["user_id"]).intersection(wanted)
-    rows = found.loc[wanted].reset_index()
-    return Decisions(model=answers.bundle.digest, as_of=answers.bundle.as_of, results=_told(rows, known))
+    made = [(visitor.user_id, contact) for visitor in asked for contact in visitor.contacts]
+    contacts = pd.DataFrame(
+        {
+            "user_id": np.array([user_id for user_id, _ in made], object),
+            "campaign_id": np.array([contact.campaign_id for _, contact in made], object),
+            "event_timestamp": np.array([contact.event_timestamp for _, contact in made], "datetime64[us]"),
+        }
+    )
+    situation = placing.Situation(known.at, contacts, known.exhausted, known.request_id)
+    found = answers.mind(placing.decide(model, frame, answers.bundle.params, situation))
+    return _told(found, user_ids, set(model.users["user_id"]), answers.bundle.digest, answers.bundle.as_of)
 
 
-def published_decisions(published: Published, catalogue: Catalogue, batch: dict[str, Any]) -> Decisions:
-    """What was published last for each customer; nobody is reached by a campaign that has no money left."""
-    asked = Batch.model_validate(batch)
-    wanted = [visitor.user_id for visitor in asked.visitors]
-    if len(set(wanted)) < len(wanted):
-        raise BadRequestError("visitors names a customer twice.", "Name each customer once.")
+def published_decisions(
+    published: Published, catalogue: Catalogue, user_ids: list[str], visitors: Said, around: Mapping[str, Any]
+) -> Decisions:
+    """Decisions published last; whoever was reached since then, or by a campaign without money, is left alone."""
     frame = published.frame
-    found = frame[frame["user_id"].isin(wanted) & ~frame["campaign_id"].isin(asked.exhausted)].set_index("user_id")
-    rows = found.reindex(wanted).reset_index()
-    alone = {
-        "campaign_id": NONE, "creative_id": NONE, "item_id": NONE, "bid": 0.0, "expected_incremental_profit": 0.0,
-        "propensity": 1.0, "method": "response", "reason": "left alone: no decision can be made at this moment",
-    }  # fmt: skip
-    known = set(frame["user_id"]).intersection(wanted)
-    return Decisions(model=published.digest, as_of=published.as_of, results=_told(rows.fillna(alone), known))
+    rows = frame[frame["user_id"].isin(user_ids)].reset_index(drop=True)
+    known = set(rows["user_id"])
+    since = [user_id for user_id in user_ids if visitors[user_id]["contacts"]]
+    for who, reason in (
+        (rows["user_id"].isin(since), "reached since the decisions were published; caps cannot be counted now"),
+        (rows["campaign_id"].isin(list(around["exhausted"])), policy.SPENT),
+    ):
+        rows = placing.left_alone(rows, who.to_numpy(bool), reason)
+    strangers = [user_id for user_id in user_ids if user_id not in known]
+    if strangers:
+        method = str(frame["method"].iloc[0]) if len(frame) else "response"
+        rows = pd.concat([rows, placing.nobody(strangers, method, placing.UNKNOWN)], ignore_index=True)
+    return _told(rows, user_ids, known, published.digest, published.as_of)
 
 
-def _told(rows: pd.DataFrame, known: set[str]) -> list[Decision]:
+def _told(found: pd.DataFrame, user_ids: list[str], known: set[str], model: str, as_of: datetime) -> Decisions:
     names = ("campaign_id", "creative_id", "item_id")
-    return [
-        Decision.model_validate(
-            {name: None if name in names and value == NONE else value for name, value in row.items()}
-            | {"known": row["user_id"] in known}
-        )
-        for row in rows.to_dict("records")
-    ]
+    rows = found.set_index("user_id").loc[user_ids].reset_index().to_dict("records")
+    return Decisions(
+        results=[
+            Decision.model_validate(
+                {name: None if name in names and value == NONE else value for name, value in row.items()}
+                | {"known": row["user_id"] in known, "model": model, "as_of": as_of}
+            )
+            for row in rows
+        ]
+    )
 
 
 QUESTIONS: dict[str, Question] = {"decisions": decisions}
