@@ -8,12 +8,19 @@ what a payment of the past was told at its own moment.
 import ibis
 from ibis import _
 
-from ecomine.feature_store.declaration import EVENT_TIMESTAMP, Feature, FeatureTable, Scope, exact, total
+from ecomine.feature_store.declaration import EVENT_TIMESTAMP, Feature, FeatureTable, Scope, exact, ratio, total
 from ecomine.feature_store.lines import after_kept, of_the_touched
 
 FEATURES = (
     Feature("frauds", "payments", "payments known to be fraud by now", lambda t, w: t.frauds, default=0.0),
     Feature("honest", "payments", "payments known to be honest by now", lambda t, w: t.honest, default=0.0),
+    Feature(
+        "fraud_share",
+        "share",
+        "payments known to be fraud ÷ payments with a verdict by now",
+        lambda t, w: ratio(t.frauds, t.frauds + t.honest),
+        default=0.0,
+    ),
     Feature(
         "fraud_money",
         "money",

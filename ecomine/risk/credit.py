@@ -14,17 +14,21 @@ from ecomine.store import write_frame, write_json
 
 FEWEST = 100
 FEWEST_BAD = 20
+DAYS = 60
+"""Days of orders that are looked at: totals since ever grow with the history, and points would drift with them."""
+
 LEARNED = 0.7
 """Share of the accounts, the earlier ones, that the scorecard learns from; the later ones judge it."""
 
 MONOTONE = {"log_amount": 1, "income": -1}
 
-_ACCOUNTS = """
+_ACCOUNTS = f"""
 SELECT account_id, credit.user_id, credit.event_timestamp, credit.amount, CAST(defaulted AS DOUBLE) AS bad,
     count(past.order_id) AS orders, coalesce(sum(CAST(past.money AS DECIMAL(18, 4))), 0)::DOUBLE AS spend,
-    (epoch(credit.event_timestamp) - epoch(min(past.moment))) / 86400 AS tenure_days
+    (epoch(credit.event_timestamp) - epoch(max(past.moment))) / 86400 AS days_since_order
 FROM credit_known AS credit LEFT JOIN credit_orders AS past
     ON past.user_id = credit.user_id AND past.moment < credit.event_timestamp
+        AND past.moment >= credit.event_timestamp - INTERVAL {DAYS} DAY
 GROUP BY account_id, credit.user_id, credit.event_timestamp, credit.amount, defaulted
 ORDER BY credit.event_timestamp, account_id
 """
@@ -119,7 +123,7 @@ def _columns(accounts: pd.DataFrame) -> pd.DataFrame:
             "log_amount": np.log1p(accounts["amount"].to_numpy(float)),
             "orders": accounts["orders"].to_numpy(float),
             "spend": accounts["spend"].to_numpy(float),
-            "tenure_days": accounts["tenure_days"].to_numpy(float),
+            "days_since_order": accounts["days_since_order"].to_numpy(float),
             "income": np.where(below, -1.0, income.to_numpy(float)),
         },
         index=accounts.index,

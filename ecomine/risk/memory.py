@@ -48,7 +48,7 @@ class Memory:
 
     def past(self, payment: Event, payment_id: str) -> dict[str, list[tuple[str, Event]]]:
         """For each entity of a payment its latest payments before it, at most MOST, in order of time."""
-        ids, events = self._events
+        (ids, events), _, _ = self._events, self._rows, self._ring
         found: dict[str, list[tuple[str, Event]]] = {}
         for name, value in zip(ENTITIES, payment[2:], strict=True):
             if value is None:
@@ -83,7 +83,9 @@ class Memory:
         payments = pd.read_parquet(folder / f"{name}-payments.parquet")
         for entity in ENTITIES:
             payments[entity] = payments[entity].astype(object).where(payments[entity].notna(), None)
-        return cls(payments, pd.read_parquet(folder / f"{name}-nodes.parquet"))
+        memory = cls(payments, pd.read_parquet(folder / f"{name}-nodes.parquet"))
+        memory.past(Event(0, 0, *[None] * len(ENTITIES)), "")  # put in order now, so that no payment waits for it
+        return memory
 
     @cached_property
     def _events(self) -> tuple[list[str], list[Event]]:

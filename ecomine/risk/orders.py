@@ -18,14 +18,15 @@ KEYS = ["order_id", "user_id", "event_timestamp", "amount", "stake"]
 """stake: what the order is worth, at list prices where these are more."""
 
 VIEW = "lines_of_orders"
+"""The order lines, while features are computed."""
+
 FEW = 3
 """Sales of an item from which on it has a usual price; below, nothing is said about it."""
 
-LEVEL = 0.6
 _LINES = f"""
 SELECT *, count(*) OVER item AS sold, sum(log_price) OVER item AS prices, sum(log_units) OVER item AS sizes,
     sum(log_price * log_price) OVER item AS price_squares, sum(log_units * log_units) OVER item AS size_squares,
-    count(*) OVER own AS bought
+    count(*) OVER own AS bought, count(*) OVER shop AS before, sum(log_price) OVER shop AS levels
 FROM (
     SELECT order_id, user_id, item_id, coalesce(location_id, '') AS place,
         min(event_timestamp) OVER (PARTITION BY order_id) AS moment, quantity, unit_price,
@@ -38,7 +39,8 @@ FROM (
 WINDOW item AS (PARTITION BY item_id ORDER BY moment
         RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING),
     own AS (PARTITION BY user_id, item_id ORDER BY moment
-        RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING)
+        RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING),
+    shop AS (ORDER BY moment RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 MICROSECOND PRECEDING)
 """
 
 
@@ -58,7 +60,8 @@ SELECT order_id, min(user_id) AS user_id, min(place) AS place, min(moment) AS ev
     coalesce(max({_apart("log_units", "sizes", "size_squares", 0.3)}), 0) AS units_to_usual,
     coalesce(max({_apart("log_price", "prices", "price_squares", 0.3)}), 0) AS price_to_usual,
     coalesce(max(-({_apart("log_price", "prices", "price_squares", 0.3)})), 0) AS price_below_usual,
-    (sum(log_price) / 10000.0 - count(*) * {LEVEL}) / sqrt(count(*)) AS price_level,
+    CASE WHEN max(before) > 0 THEN (sum(log_price) - count(*) * max(levels) / max(before)) / 10000.0 / sqrt(count(*))
+        ELSE 0 END AS price_level,
     1 - sum(money) / greatest(sum(listed), 1) AS discount_share,
     (1 - sum(money) / greatest(sum(listed), 1)) * ln(1 + count(*)) AS discount_weight,
     ln(1 + count(*) FILTER (bought = 0)) AS new_items

@@ -140,6 +140,28 @@ def ring_nodes(
     return table.sort_values(["kind", "id"], ignore_index=True)
 
 
+def people_blocks(payments: pd.DataFrame, links: Sequence[str], rows: int) -> np.ndarray:
+    """A block for each payment, from 0 on, of about `rows` payments, such that no two blocks share a link or a person.
+
+    A component of more payments than that is a block of its own. Features of a block are those of all payments, so
+    memory can be bounded however many there are.
+    """
+    user = coded(payments["user_id"])
+    sizes, ones, others = [int(user.max(initial=-1)) + 1], [], []
+    for name in links:
+        code = coded(payments[name])
+        there = (code >= 0) & (user >= 0)
+        ones.append(user[there])
+        others.append(code[there] + sum(sizes))
+        sizes.append(int(code.max(initial=-1)) + 1)
+    one, other = (np.concatenate(part) if part else np.empty(0, np.int64) for part in (ones, others))
+    graph = sparse.coo_matrix((np.ones(len(one), np.int8), (one, other)), shape=(sum(sizes),) * 2)
+    label = csgraph.connected_components(graph, directed=False)[1][user]
+    count = np.bincount(label)
+    block = np.cumsum(count) // max(rows, 1)
+    return np.unique(block[label], return_inverse=True)[1]
+
+
 def _ties(payments: pd.DataFrame, links: Sequence[str]) -> Ties:
     user = coded(payments["user_id"])
     sizes, nodes = [int(user.max(initial=-1)) + 1], []

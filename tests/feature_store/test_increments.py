@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ecomine.feature_store import blocks
-from ecomine.feature_store.catalogue import FEATURE_TABLES
+from ecomine.feature_store.catalogue import FEATURE_TABLES, SERVICES
 from tests.feature_store.wide_shop import computed, wide_shop
 
 AS_OF = datetime(2024, 5, 20, 7, 30)
@@ -55,7 +55,7 @@ def test_blocks_of_a_long_history_equal_all_at_once(
     """For the whole history and for a week more, with ids that have quotes in them."""
     lines = shop["order_lines"]
     given = shop | {"order_lines": lines.assign(user_id=lines.user_id.str.replace("u0001", "o'Neill"))}
-    names = [table.name for table in FEATURE_TABLES.values() if table.apart] + ["item_habits"]
+    names = [table.name for table in FEATURE_TABLES.values() if table.apart] + ["item_habits", *SERVICES["risk"][1:]]
     before, memory, settings = AS_OF - 7 * DAY, tmp_path / "memory", {"tables": names, "windows": [7, 30]}
     whole, _ = computed(tmp_path / "whole", known_at(given, AS_OF), AS_OF, **settings)
     monkeypatch.setattr(blocks, "BLOCK", len(lines) // 8)

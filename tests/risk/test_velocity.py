@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ecomine.risk.behaviour import DAY
 from ecomine.risk.moment import Event, features
+from ecomine.risk.rings import people_blocks
 from ecomine.risk.timeline import SCALE, microseconds
 from ecomine.risk.velocity import ENTITIES, names, velocities
 
@@ -74,6 +75,17 @@ def test_what_is_told_was_known() -> None:
     moment = table["event_timestamp"].sort_values().iloc[40]
     before = (table["event_timestamp"] <= moment).to_numpy()
     pd.testing.assert_frame_equal(velocities(table[before]), velocities(table)[before])
+
+
+def test_blocks_of_people_are_told_what_all_are() -> None:
+    table = payments(7, 80)
+    for name in ("user_id", "card_id", "device_id", "address_id", "ip"):
+        own = table[name].notna()
+        table.loc[own, name] = table.loc[own, name] + (table.index[own] % 9).astype(str)  # nine shops that share nobody
+    block = people_blocks(table, [name for name in ENTITIES if name != "user_id"], 20)
+    assert 3 <= len(np.unique(block)) <= 6
+    for number in np.unique(block):
+        pd.testing.assert_frame_equal(velocities(table[block == number]), velocities(table)[block == number])
 
 
 def test_counts_by_hand() -> None:
