@@ -109,7 +109,7 @@ def test_a_row_later_than_the_overlap_costs_a_whole_computation(
 
 def test_other_settings_or_another_weekday_start_anew(tmp_path: Path, shop: dict[str, pd.DataFrame]) -> None:
     memory = tmp_path / "memory"
-    few = {"tables": ["user_snapshot", "item_snapshot", "user_item", "user_habits"]}
+    few = {"tables": ["user_snapshot", "item_snapshot", "user_item", "user_habits", *SERVICES["risk"][1:]]}
     computed(tmp_path / "a", shop, AS_OF - 7 * DAY, memory, **few)
     for number, (moment, windows, why) in enumerate(
         [(AS_OF, [7, 30], "settings changed"), (AS_OF - DAY, [7, 30, 90], "no earlier run")]
