@@ -26,7 +26,7 @@ from ecomine.serving.judge import Judge
 from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
-from ecomine.serving.measures import TOGETHER, Measures
+from ecomine.serving.measures import SHARED, TOGETHER, Measures
 from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
@@ -199,7 +199,7 @@ def run(workspace: Path, host: str, port: int, workers: int = 1) -> None:
         return
     Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
     with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
-        os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder})
+        os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1"})
         uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
 
 

@@ -14,6 +14,9 @@ from ecomine.serving.lineup import LineUp
 TOGETHER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable of a folder in which several processes count together; set before this module is imported."""
 
+SHARED = "ECOMINE_COUNTS_SHARED"
+"""Environment variable that is there where several processes of one server count in that folder."""
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper ends of the histogram's classes."""
 
@@ -49,7 +52,8 @@ class Measures:
 
     def text(self) -> bytes:
         """All figures as text; where several processes serve together, those of all of them."""
-        if TOGETHER not in os.environ:
+        # The library's own variable does not tell: Feast sets it too, for a folder that nobody shares.
+        if SHARED not in os.environ:
             return bytes(generate_latest(self._registry))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
