@@ -26,6 +26,7 @@ def make_workspace(folder: Path, tables: dict | None = None, **changes: object) 
     params |= {
         "source": "sql",
         "project": str(PROJECT),
+        "domains": ["profiling", "recommendation"],
         "sql": {"database": None, "tables": {name: f"SELECT * FROM '{name}.parquet'" for name in tables}},
         **changes,
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ecomine.domains import DOMAINS
 from ecomine.errors import SettingsError
 from ecomine.params import Params, load, parse, setting
 from ecomine.stages import load_params
@@ -19,7 +20,9 @@ class Section:
 
 def test_the_projects_own_file_holds_the_defaults() -> None:
     params = load_params(PROJECT)
-    assert dataclasses.replace(params, sections={}) == Params()
+    plain = Params()
+    assert dataclasses.replace(params, sections={}, domains=plain.domains) == plain
+    assert params.domains == list(DOMAINS), "the sample has what each of them needs"
     assert all(section == type(section)() for section in params.sections.values())
 
 

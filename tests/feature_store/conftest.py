@@ -26,6 +26,7 @@ def make_features(folder: Path, tables: dict[str, pd.DataFrame], as_of: datetime
     write_raw(folder / "data/clean", tables)
     params = yaml.safe_load((PROJECT / "params.yaml").read_text())
     params["features"] |= features
+    params["domains"] = ["profiling", "recommendation"]
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     (folder / "features").mkdir()
     for file in [*(PROJECT / "features").glob("*.py"), PROJECT / "features/feature_store.yaml"]:

@@ -157,7 +157,7 @@ def test_a_service_of_ones_own(featured: Path, tmp_path: Path, requests: pd.Data
         reader.read(requests)
     with pytest.raises(FeatureError, match="computed on demand"):
         feature_store.OnlineReader(copy, "computed")
-    with pytest.raises(FeatureError, match="there are profiling, .*, risk, computed, own"):
+    with pytest.raises(FeatureError, match=r"there are profiling, .*, risk, computed, own"):
         feature_store.OnlineReader(copy, "others")
 
 
