@@ -66,11 +66,14 @@ def schema(client: httpx.Client) -> schemathesis.BaseSchema:
 
 @pytest.fixture(scope="module")
 def known(workspace: Path) -> dict[str, list[str]]:
-    """Ids of the shop and moments that events may have, by the names that requests have for them."""
+    return ids_of(workspace)
+
+
+def ids_of(workspace: Path) -> dict[str, list[str]]:
+    """Ids of the shop by the names that requests have for them."""
     lines = pd.read_parquet(workspace / "data/clean/order_lines.parquet")
     ids = {name: sorted(map(str, lines[name].unique()[:30])) for name in lines.columns if name.endswith("_id")}
-    now = [datetime.now(UTC).isoformat()]
-    return ids | {f"{name}s": found for name, found in ids.items()} | {"event_timestamp": now}
+    return ids | {f"{name}s": found for name, found in ids.items()}
 
 
 @pytest.fixture
@@ -111,6 +114,22 @@ def test_every_address_keeps_what_its_description_promises(
     if mode is GenerationMode.POSITIVE:
         silent = {label for label, statuses in asked.items() if 200 not in statuses and "receipt" not in label}
         assert not silent, f"nothing but errors: {asked}"
+
+
+@pytest.mark.parametrize(("shop", "prefix"), [("placed", "/v1/ads"), ("watched", "/v1/risk")])
+def test_so_do_those_of_shops_with_campaigns_and_payments(
+    shop: str, prefix: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    ignored = shutil.ignore_patterns("receipts", "frames")
+    folder = Path(shutil.copytree(request.getfixturevalue(shop), tmp_path / "workspace", ignore=ignored))
+    with serving(folder) as client:
+        schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+        own = [operation for operation in operations(schema) if operation.path.startswith(prefix)]
+        assert own
+        for operation in own:
+            for mode in MODES if operation.body else MODES[:1]:
+                statuses = fuzz(operation, mode, ids_of(folder), "", 20)
+                assert mode is GenerationMode.NEGATIVE or 200 in statuses or "queue" in operation.path, operation.label
 
 
 def fuzz(operation: Any, mode: GenerationMode, known: dict[str, list[str]], key: str, examples: int) -> set[int]:

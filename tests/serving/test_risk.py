@@ -138,7 +138,7 @@ def test_a_verdict_becomes_a_label_of_the_next_run(client: httpx.Client, workspa
     assert say(one, True, 28)["added"]
     assert not say(one, True, 28)["added"]  # said twice, kept once
     assert say(one, False, 29) == {
-        "payment_id": one, "is_fraud": False, "label_timestamp": "2024-05-29T12:00:00", "added": True
+        "payment_id": one, "is_fraud": False, "label_timestamp": "2024-05-29T12:00:00Z", "added": True
     }  # fmt: skip
     late = say(one, True, 27)  # an older verdict that comes late does not win
     assert (late["is_fraud"], late["added"]) == (False, False)

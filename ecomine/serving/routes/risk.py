@@ -17,6 +17,7 @@ from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk, Plain, Published, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
 from ecomine.serving.ledger import Ledger
+from ecomine.serving.moment import Moment
 from ecomine.serving.seat import Answers
 from ecomine.sources import verdicts
 from ecomine.stages import load_params
@@ -33,7 +34,7 @@ ASKED: dict[str, Any] = {
 }  # fmt: skip
 ANSWERED: dict[str, Any] = {
     "model": "be9b0db11fa2",
-    "as_of": "2024-09-27T00:00:00",
+    "as_of": "2024-09-27T00:00:00Z",
     "results": [
         {
             "payment_id": "p-2024-001",
@@ -51,7 +52,7 @@ ANSWERED: dict[str, Any] = {
 class Payment(BaseModel):
     """A payment that is happening; what is not known of it is left out."""
 
-    model_config = {"json_schema_extra": {"examples": [ASKED]}}
+    model_config = {"extra": "forbid", "json_schema_extra": {"examples": [ASKED]}}
 
     payment_id: Id = Field(description="the attempt; asked again under the same id it counts once")
     user_id: Id = Field(description="the customer")
@@ -67,6 +68,8 @@ class Payment(BaseModel):
     @classmethod
     def in_utc(cls, moment: datetime | None) -> datetime | None:
         """A time with a zone becomes UTC; one without is UTC."""
+        if moment is not None and not 1970 < moment.year < 2200:
+            raise ValueError(f"{moment.isoformat()} is no time of a payment; expected one of our days")
         return moment if moment is None or moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
 
     def known(self) -> Known:
@@ -79,6 +82,8 @@ class Payment(BaseModel):
 
 class Payments(BaseModel):
     """Several payments, in the order in which they happen."""
+
+    model_config = {"extra": "forbid"}
 
     payments: list[Payment] = Field(min_length=1, max_length=500)
 
@@ -101,14 +106,14 @@ class Scores(BaseModel):
     model_config = {"json_schema_extra": {"examples": [ANSWERED]}}
 
     model: str = Field(description="digest of the version that answered")
-    as_of: datetime = Field(description="the model has seen the shop up to this moment (UTC)")
+    as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     results: list[Score]
 
 
 class Waiting(Score):
     """A payment, or where the source has no labels an order, that waits for a verdict."""
 
-    paid_at: datetime
+    paid_at: Moment
     user_id: str
     amount: float
     queue: int = Field(description="place in the day's queue, from 1; 0 for what nobody needs to look at")
@@ -118,13 +123,15 @@ class Queue(BaseModel):
     """A day's payments without a verdict, those to look at first, by the money that a look is expected to save."""
 
     model: str
-    as_of: datetime
+    as_of: Moment
     mode: str = Field(description="fraud, or anomaly where the source has no labels")
     results: list[Waiting]
 
 
 class Feedback(BaseModel):
     """What an analyst found out about a payment."""
+
+    model_config = {"extra": "forbid"}
 
     payment_id: Id
     is_fraud: bool
@@ -138,7 +145,7 @@ class Kept(BaseModel):
 
     payment_id: str
     is_fraud: bool
-    label_timestamp: datetime
+    label_timestamp: Moment
     added: bool = Field(description="false where the same was said before, or something else later")
 
 
