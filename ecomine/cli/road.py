@@ -1,0 +1,127 @@
+"""Commands that make something: from raw tables to candidates and their features."""
+
+import argparse
+import os
+import time
+
+from ecomine.cli.options import named_domain, say
+
+
+def init(options: argparse.Namespace) -> None:
+    """Write a params.yaml for a folder of files."""
+    from ecomine.initialise import write_params
+
+    path = write_params(options.folder, options.workspace, force=options.force)
+    print(f"{path.name} is written. Read it, mend the SELECTs where needed, then: ecomine run")
+
+
+def simulate(options: argparse.Namespace) -> None:
+    """Make a simulated shop, or let it live on."""
+    from ecomine.shops import SHOPS, make, simulate
+    from flows.record import own_repository
+
+    folder = (options.out or options.workspace / SHOPS / "simulated").resolve()
+    make(options.workspace, folder, "simulated")
+    own_repository(folder)
+    asked = {name: getattr(options, name) for name in ("users", "items", "days", "seed", "dirt")}
+    params = simulate(folder, {name: value for name, value in asked.items() if value is not None}, options.force, say)
+    print(f"{params.days:,} days of a shop are in {folder}. Run on it: cd {folder} && ecomine run")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Walk the whole road."""
+    from ecomine.stages import Context
+    from ecomine.summary import next_steps, summary
+
+    if options.source:
+        _enter(options)
+    context = Context.of(options.workspace)  # bad settings are told before a server is started
+    domains = [named_domain(name).name for name in options.domains] or context.params.domains
+    started = time.monotonic()
+    print(f"The road for {', '.join(domains)}:", flush=True)
+    os.environ["ECOMINE_TERMINAL"] = "1"
+    from flows.control_room import is_up
+
+    if "PREFECT_API_URL" not in os.environ and is_up("http://127.0.0.1:4200/api"):
+        os.environ["PREFECT_API_URL"] = "http://127.0.0.1:4200/api"
+    from flows.retrain import DomainName, retrain
+
+    retrain([DomainName(name) for name in domains], deploy=not options.no_deploy, workspace=str(options.workspace))
+    print(summary(context, domains))
+    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
+
+
+def _enter(options: argparse.Namespace) -> None:
+    """Go on in the workspace of another source; the one that was named stays as it is."""
+    from ecomine.shops import SHOPS, make, simulate
+    from flows.record import own_repository
+
+    folder = options.workspace / SHOPS / options.source
+    make(options.workspace, folder, options.source)
+    own_repository(folder)
+    if options.source == "simulated":
+        print(f"A simulated shop in {folder}:", flush=True)
+        simulate(folder, {}, False, say)
+    options.workspace = folder
+    os.chdir(folder)  # DVC looks for its stages where it stands
+
+
+def stage(options: argparse.Namespace) -> None:
+    """Run one stage."""
+    from ecomine.stages import Context, run
+
+    run(options.name, options.domain, Context.of(options.workspace, say))
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Search a domain's settings and queue what was found."""
+    from ecomine.stages import Context
+    from ecomine.tuning import tune
+    from flows.experiments import queue
+
+    context = Context.of(options.workspace, say)
+    found = tune(context, named_domain(options.domain), options.minutes, options.trials)
+    print(f"{options.domain}: {found.start:.4f} with the settings at hand, {found.value:.4f} with the best found")
+    if not found.settings:
+        print("nothing better was found; params.yaml stays as it is")
+        return
+    changes = [f"{options.domain}.{name}={value}" for name, value in found.settings.items()]
+    experiment = queue(options.workspace, changes)
+    print("\n".join(f"  {change}" for change in changes))
+    if experiment:
+        print(f"queued as the DVC experiment {experiment}. Run it: dvc exp run --run-all, then dvc exp show")
+    else:
+        print("Experiments need a workspace in git. Run the road with them after you wrote them into params.yaml.")
+
+
+def quarantine(options: argparse.Namespace) -> None:
+    """Count refused rows, or clean again."""
+    from ecomine import quarantine
+    from ecomine.stages import Context
+
+    context = Context.of(options.workspace, say)
+    rows = quarantine.readmit(context) if options.readmit else quarantine.counts(context.store)
+    for table, reason, count in rows:
+        print(f"{table:20} {count:>10,}  {reason}")
+    if not rows:
+        print("nothing came back" if options.readmit else "nothing was refused")
+
+
+def features(options: argparse.Namespace) -> None:
+    """List the features."""
+    from ecomine import feature_store
+
+    if options.action == "page":
+        print(feature_store.catalogue.page(), end="")
+        return
+    for name, kind, unit, meaning in feature_store.describe(options.workspace):
+        print(f"{name:44} {kind:8} {unit:12} {meaning}")
+
+
+def up(options: argparse.Namespace) -> None:
+    """Start the control room."""
+    from ecomine.stages import load_params
+    from flows.control_room import up
+
+    project = options.workspace / load_params(options.workspace).project
+    up(options.workspace, project, port=options.port)
