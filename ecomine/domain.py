@@ -17,6 +17,7 @@ import duckdb
 import pandas as pd
 
 from ecomine.errors import NotEnoughDataError
+from ecomine.explanation import Explanation
 
 EVENT_TIMESTAMP = "event_timestamp"
 LABEL = "label"
@@ -160,6 +161,7 @@ class Domain:
         (columns before, after, customers, share). The same for the same two versions; trained models know nothing of it
     heeds: other domain's name → how its deployed decisions are minded whenever own ones are published or answered. What
         is trained, proposed and gated does not depend on it, so that one domain can be made without another
+    explain(model, some test rows with features, params) → Explanation: what moves its predictions, for people to read
     """
 
     name: str
@@ -180,3 +182,4 @@ class Domain:
     tunable: Tunable | None = None
     succeed: Callable[[Path, pd.DataFrame, Path], tuple[pd.DataFrame, pd.DataFrame]] | None = None
     heeds: Mapping[str, Heed] = field(default_factory=dict)
+    explain: Callable[[Any, pd.DataFrame, Any], Explanation] | None = None

@@ -170,6 +170,13 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
+class ReportParams:
+    """The pages for people."""
+
+    language: str = setting("en", "the language that opens first: en or zh; the other one is a click away")
+
+
+@dataclass(frozen=True)
 class ChallengerParams:
     """When a version that is tried beside the deployed one has failed, and when it has shown enough."""
 
@@ -222,6 +229,7 @@ class Params:
     streaming: StreamingParams = field(default_factory=StreamingParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
+    report: ReportParams = field(default_factory=ReportParams)
     challenger: ChallengerParams = field(default_factory=ChallengerParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
