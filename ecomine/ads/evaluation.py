@@ -68,7 +68,6 @@ def evaluate(model: Placement, frame: pd.DataFrame, truth: pd.DataFrame, params:
     if model.claims:
         drawn["qini"] = plots.qini(scores, treated, truth[LABEL].to_numpy(float))
         drawn["off_policy"] = plots.off_policy(reward, treated, chance, with_it, without, user, methods, model.seed)
-    drawn["drivers"] = plots.drivers(model, frame)
     return Evaluation(found, values, {name: plot for name, plot in drawn.items() if len(plot)})
 
 

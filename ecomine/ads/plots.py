@@ -1,4 +1,4 @@
-"""Frames to draw: whom a ranking finds, what a budget buys, what policies are worth by the log, what moves answers."""
+"""Frames to draw: whom a ranking finds, what a budget buys, what policies are worth by the log."""
 
 from collections.abc import Mapping
 
@@ -15,8 +15,6 @@ POINTS = 100
 
 SAMPLES, CONFIDENCE = 200, 0.95
 NOBODY = "nobody"
-SOME = 2000
-"""Rows that drivers are averaged over, evenly spread."""
 
 
 def qini(scores: Mapping[str, np.ndarray], treated: np.ndarray, outcome: np.ndarray) -> pd.DataFrame:
@@ -93,12 +91,3 @@ def off_policy(
         parts.append(table.drop(columns="why").assign(method=name))
     told = pd.concat(parts, ignore_index=True)
     return told[["method", "estimator", "value", "low", "high", "effective"]]
-
-
-def drivers(model: Placement, frame: pd.DataFrame) -> pd.DataFrame:
-    """What moves the probability of an answer, most first: feature and importance, the mean change of the log odds."""
-    some = frame.iloc[np.unique(np.linspace(0, len(frame) - 1, min(SOME, len(frame))).astype(int))]
-    parts = model.response.contributions(model.seen(some))
-    table = pd.DataFrame({"feature": parts.columns, "importance": np.abs(parts.to_numpy(float)).mean(axis=0)})
-    table = table[table["importance"] > 0]
-    return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)

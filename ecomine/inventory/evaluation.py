@@ -58,7 +58,6 @@ def evaluate(model: Replenisher, frame: pd.DataFrame, truth: pd.DataFrame, param
         "totals": steps,
         "fan": plots.fan(model, seen, truth),
         "frontier": frontier(model, seen, series, truth, params),
-        "drivers": plots.drivers(model.forecaster),
     }
     return Evaluation(results, per_day, {name: plot for name, plot in drawn.items() if len(plot)})
 

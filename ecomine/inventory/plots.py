@@ -1,10 +1,9 @@
-"""Frames to draw: forecasts as fans beside what came, and what moves them."""
+"""Frames to draw: forecasts as fans beside what came."""
 
 import numpy as np
 import pandas as pd
 
 from ecomine.inventory.features import WANTED
-from ecomine.inventory.forecasting import DemandForecaster
 from ecomine.inventory.law import LEVELS, QUANTILES, DemandLaw
 from ecomine.inventory.model import Replenisher
 from ecomine.inventory.outlooks import View
@@ -15,8 +14,6 @@ FANS = 8
 
 TOTAL = "all"
 LAGS = (14, 21, 28, 35)
-SOME = 2000
-"""Forecasts that drivers are averaged over, evenly spread."""
 
 
 def fan(model: Replenisher, seen: list[View], truth: pd.DataFrame) -> pd.DataFrame:
@@ -77,16 +74,3 @@ def _together(units: np.ndarray) -> float:
         return 0.0
     plain = np.mean([total[LAGS[-1] - lag : LAGS[-1] - lag + width] for lag in LAGS], axis=0)
     return float(np.sqrt(((total[LAGS[-1] :] - plain) ** 2).mean()) / total.mean())
-
-
-def drivers(forecaster: DemandForecaster) -> pd.DataFrame:
-    """What moves forecasts of the coming periods from a series' own level, most first.
-
-    Columns feature and importance, the mean change of log units (Lundberg and Lee 2017).
-    """
-    horizon, last = forecaster.params.horizon, forecaster.panel.periods - 1
-    series = np.unique(np.linspace(0, len(forecaster.panel.keys) - 1, max(SOME // horizon, 1)).astype(int))
-    named = forecaster.contributions(series, np.arange(last + 1 - horizon, last + 1), last - horizon)
-    table = pd.DataFrame({"feature": named.columns, "importance": np.abs(named.to_numpy(float)).mean(axis=0)})
-    table = table[table["importance"] > 0]
-    return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)

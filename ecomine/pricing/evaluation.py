@@ -59,7 +59,6 @@ def evaluate(model: Pricer, frame: pd.DataFrame, truth: pd.DataFrame, params: Pr
         "elasticities": both,
         "demand_curve": plots.demand_curves(decisions),
         "learning": learning(decisions, params.optimiser.rules, model.seed),
-        "drivers": plots.drivers(model.demand, rows.drop(columns="units")),
     }
     return Evaluation(results, values, {name: plot for name, plot in drawn.items() if len(plot)})
 

@@ -47,13 +47,13 @@ class Forecast:
     def contributions(
         self, kind: str, past: history.Past, eta: np.ndarray, values: np.ndarray, ahead: panel.Panel,
         slopes: regression.Slopes, known: panel.Series, year: float,
-    ) -> np.ndarray:  # fmt: skip
-        """What each column adds to the log of what the regression expects, rows × columns of `design`."""
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """What each column adds to the log of what the regression expects, rows × columns of `design`, and `design`."""
         import xgboost
 
         seen = self._seen(kind, past, eta, values, ahead, slopes, known, year)
         data = xgboost.DMatrix(seen, base_margin=eta, nthread=1)
-        return np.asarray(self.booster.predict(data, pred_contribs=True)[:, :-1], float)
+        return np.asarray(self.booster.predict(data, pred_contribs=True)[:, :-1], float), seen
 
     @staticmethod
     def _seen(

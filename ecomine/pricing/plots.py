@@ -1,9 +1,8 @@
-"""Frames to draw: elasticities, demand curves, what moves demand. Pure functions of decisions and of the model."""
+"""Frames to draw: demand curves. Pure functions of decisions."""
 
 import numpy as np
 import pandas as pd
 
-from ecomine.pricing.demand import DemandModel
 from ecomine.pricing.features import COST
 
 CURVES = 12
@@ -11,8 +10,6 @@ CURVES = 12
 
 FACTORS = np.round(np.linspace(0.6, 1.4, 33), 6)
 PRESENT, SUGGESTED, BETWEEN = "present", "suggested", ""
-SOME = 2000
-"""Rows that drivers are averaged over, evenly spread."""
 
 
 def demand_curves(decisions: pd.DataFrame, most: int = CURVES) -> pd.DataFrame:
@@ -51,12 +48,3 @@ def demand_curves(decisions: pd.DataFrame, most: int = CURVES) -> pd.DataFrame:
     curve = curve.drop_duplicates(["place", "_cents", "mark"])
     double = curve.duplicated(["place", "_cents"]) & (curve["mark"] == BETWEEN)
     return curve[~double].drop(columns=["_cents", "_last"]).reset_index(drop=True)
-
-
-def drivers(demand: DemandModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """What moves demand, most first: feature, importance (mean change of log units), direction (its correlation)."""
-    some = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(SOME, len(rows))).astype(int))]
-    parts = demand.contributions(some)
-    table = pd.DataFrame({"feature": parts.columns, "importance": np.abs(parts.to_numpy(float)).mean(axis=0)})
-    table = table[table["importance"] > 0]
-    return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)

@@ -136,7 +136,6 @@ def _drawn(
     drawn["precision_recall"] = plots.precision_recall(scores, fraud)
     drawn["money_by_threshold"] = plots.money_by_threshold(score, blocked, looked, model.mode == FRAUD)
     drawn["drift"] = plots.drift(judged["week"].to_numpy(), score, fraud)
-    drawn["drivers"] = plots.drivers(model, frame, score)
     return {name: plot for name, plot in drawn.items() if len(plot)}
 
 

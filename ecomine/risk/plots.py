@@ -1,19 +1,15 @@
-"""Frames to draw: what a threshold finds and what it is worth, whether scores drift, what moves them."""
+"""Frames to draw: what a threshold finds and what it is worth, whether scores drift."""
 
 import numpy as np
 import pandas as pd
 
 from ecomine.risk.decisions import BLOCK, REVIEW
-from ecomine.risk.features import FRAUD
-from ecomine.risk.model import Guard
 from ecomine.risk.stability import population_stability
 
 POINTS = 200
 """Points of a curve, at most."""
 
 SHARES = (0.5, 0.9, 0.99)
-SOME = 2000
-"""Rows that drivers are averaged over, evenly spread, beside all those of fraud."""
 
 
 def precision_recall(scores: dict[str, np.ndarray], fraud: np.ndarray) -> pd.DataFrame:
@@ -69,24 +65,3 @@ def drift(week: np.ndarray, score: np.ndarray, fraud: np.ndarray) -> pd.DataFram
         rows.append({"week": number, "rows": len(told), "auc": auc, "score_mean": float(told.mean())} | quantiles
                     | {"stability": stable})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def drivers(model: Guard, frame: pd.DataFrame, score: np.ndarray) -> pd.DataFrame:
-    """What moves scores, most first: feature and importance.
-
-    Mean change of the log odds over some rows and those with the highest scores (Lundberg and Lee 2017); without
-    labels the share of the strangest orders that name the feature among their reasons.
-    """
-    top = np.argsort(-score, kind="stable")[: SOME // 10]
-    even = np.linspace(0, len(frame) - 1, min(SOME, len(frame))).astype(int)
-    if model.mode == FRAUD:
-        parts = model.events.contributions(frame.iloc[np.unique(np.append(even, top))])
-        names, importance = list(parts.columns), np.abs(parts.to_numpy(float)).mean(axis=0)
-    else:
-        reasons = model.reasons(frame.iloc[top]).to_numpy(object).ravel()
-        told = pd.Series(reasons[reasons != ""]).str.replace(r" far (above|below)$", "", regex=True)
-        share = told.value_counts() / max(len(top), 1)
-        names, importance = [str(name) for name in share.index], share.to_numpy(float)
-    table = pd.DataFrame({"feature": np.array(names, object), "importance": importance})
-    table = table[table["importance"] > 0]
-    return table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)

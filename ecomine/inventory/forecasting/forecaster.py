@@ -234,8 +234,9 @@ class DemandForecaster:
             | told
         )
 
-    def contributions(self, series: np.ndarray, target: np.ndarray, origin: int) -> pd.DataFrame:
-        """What each column adds to the log of expected units over a series' level, a row a series and target.
+    def contributions(self, series: np.ndarray, target: np.ndarray, origin: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """What each column adds to the log of expected units over a series' level, a row a series and target; and the
+        columns' values.
 
         `series` are places in the panel, sorted; `target` and `origin` periods of it. Trees for all distances alone.
         """
@@ -243,7 +244,8 @@ class DemandForecaster:
             np.repeat(series, len(target)), np.tile(target, len(series)), np.full(len(series) * len(target), origin)
         )
         seen = self._design(self.panel, self.units, self.groups).seen(rows)
-        return pd.DataFrame(self.direct.contributions(seen), columns=list(seen.names))
+        names = list(seen.names)
+        return pd.DataFrame(self.direct.contributions(seen), columns=names), pd.DataFrame(seen.values, columns=names)
 
     def _ahead(
         self, horizon: int, known: pd.DataFrame | None
