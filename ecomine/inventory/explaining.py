@@ -36,9 +36,8 @@ def explain(model: Replenisher, frame: pd.DataFrame, params: InventoryParams) ->
     horizon, periods = forecaster.params.horizon, forecaster.panel.periods
     count = max(len(frame) // horizon, 1)
     series = np.unique(np.linspace(0, len(forecaster.panel.keys) - 1, count).astype(int))
-    parts, seen = _named(
-        *forecaster.contributions(series, np.arange(periods - horizon, periods), periods - 1 - horizon)
-    )
+    first = periods - horizon
+    parts, seen = _named(*forecaster.contributions(series, np.arange(first, periods), first - 1))
     sold = np.nan_to_num(forecaster.panel.units[:, -horizon:]).sum(axis=1)
     best = np.sort(np.lexsort((np.arange(len(sold)), -sold))[:CASES])
     near, told = _named(*forecaster.contributions(best, np.array([first]), first - 1))
