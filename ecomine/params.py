@@ -173,7 +173,9 @@ class ServingParams:
 class ReportParams:
     """The pages for people."""
 
-    language: str = setting("en", "the language that opens first: en or zh; the other one is a click away")
+    language: str = setting(
+        "en", "the language that opens first; the other one is a click away", like=("en|zh", "en or zh")
+    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ __all__ = ["write"]
 def write(context: "Context") -> list[Path]:
     """Make every page of a workspace, in each language, into reports/; returns what was written.
 
-    A page that cannot be made says so in its place. Raises SettingsError for a language that is not on offer.
+    A page that cannot be made says so in its place.
     """
     from ecomine.reports import site
 
