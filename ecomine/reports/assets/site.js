@@ -111,5 +111,7 @@ function aged(time) {
 
 document.querySelectorAll(".table").forEach(prepared);
 document.querySelectorAll("time[data-age]").forEach(aged);
+// Data Docs show values of rows, so a server does not offer them: there the link would lead nowhere.
+if (location.protocol !== "file:") document.querySelectorAll("a[data-file]").forEach((link) => link.replaceWith(link.textContent));
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
 drawAll();
