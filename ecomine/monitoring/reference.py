@@ -129,7 +129,7 @@ def window_rows(
     connection: duckdb.DuckDBPyConnection, tables: Mapping[str, duckdb.DuckDBPyRelation], name: str,
     after: datetime, until: datetime,
 ) -> duckdb.DuckDBPyRelation | None:  # fmt: skip
-    """What is watched of a table's rows in (after, until]: numbers, flags, kinds, and the category of what was meant."""
+    """What is watched of a table's rows in (after, until]: numbers, flags, kinds, and the product's category."""
     table, relation = TABLES[name], tables[name]
     if table.time is None:
         return None
@@ -158,8 +158,15 @@ def window_rows(
 
 
 def watched_tables(domain: Domain, inputs: Inputs) -> list[str]:
-    """Names of the tables that a domain learns from and that have a time, in its order."""
-    return [name for name in (*domain.requires, *domain.improves) if name in inputs.tables and TABLES[name].time]
+    """Names of the tables that a domain learns from and that tell what people did, in its order.
+
+    Prices, promotions and stock are the shop's own doing, and move as it pleases.
+    """
+    return [
+        name
+        for name in (*domain.requires, *domain.improves)
+        if name in inputs.tables and TABLES[name].time and "user_id" in TABLES[name].names
+    ]
 
 
 @contextmanager

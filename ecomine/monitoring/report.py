@@ -7,7 +7,7 @@ HEADER = ("domain", "window", "reason", "what", "reading", "state")
 
 def rows(look: Look) -> list[tuple[str, ...]]:
     """A row a reading: domain, end of its window, reason, what, the reading in words, and `ok`, `bad` or `ALARM`."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for one in look.watched:
         up = {(alarm.reason, alarm.name) for alarm in one.alarms}
         for signal in one.signals:

@@ -104,9 +104,10 @@ def monitor(context: "Context", as_of: datetime | None = None) -> Look:
         measured = 0
         for name in _deployed(context):
             measured += _domain(context, DOMAINS[name], moment, kept)
-        measured += _shop(context, moment, live=as_of is None, kept=kept)
+        measured += _shop(context, as_of is None, kept)
         lines = kept.lines() if measured else before
-    watched = [_watched(context, name, lines, moment) for name in (*_deployed(context), SHOP)]
+    names = [*_deployed(context), *([SHOP] if as_of is None else [])]
+    watched = [_watched(context, name, lines, moment) for name in names]
     look = Look(moment, measured, watched)
     context.store.write_json(layout.MONITORING_REPORT, look.document())
     return look
@@ -189,19 +190,20 @@ def _judging_due(
     return not judged or moment - datetime.fromisoformat(judged[-1]["window"]) >= timedelta(days=every)
 
 
-def _shop(context: "Context", moment: datetime, live: bool, kept: State) -> int:
-    """What is about the data and the answers of all, once an hour, or once a moment of the past."""
+def _shop(context: "Context", live: bool, kept: State) -> int:
+    """What is about the data and the answers of all, once an hour; nothing is known of it in the past."""
+    if not live:
+        return 0
     now = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
-    window = (now if live else moment).isoformat()
+    window = now.isoformat()
     if any(
         line["kind"] == state.WINDOW and line["domain"] == SHOP and line["window"] == window for line in kept.lines()
     ):
         return 0
     # Sample data and a simulated shop lie in the past, and will not become younger.
-    ageing = live and context.params.source == "sql" and context.params.as_of == "latest"
-    found = [*health.quality(context), *health.freshness(context, now if ageing else None)] if live else []
-    if live:
-        found += health.serving(context, now - timedelta(hours=1))
+    ageing = context.params.source == "sql" and context.params.as_of == "latest"
+    found = [*health.quality(context), *health.freshness(context, now if ageing else None)]
+    found += health.serving(context, now - timedelta(hours=1))
     kept.add(state.window(SHOP, "", window, found))
     return 1
 

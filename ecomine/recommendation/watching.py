@@ -18,8 +18,9 @@ def measure(lists: pd.DataFrame, inputs: Inputs, after: datetime, until: datetim
         f"""WITH listed AS (SELECT DISTINCT user_id, item_id FROM watched_lists),
         bought AS (
             SELECT DISTINCT user_id, item_id,
-            CAST(floor(epoch(event_timestamp - TIMESTAMP '{after}' - INTERVAL 1 MICROSECOND) / {days * 86400}) AS BIGINT)
-                AS number
+            CAST(
+                floor(epoch(event_timestamp - TIMESTAMP '{after}' - INTERVAL 1 MICROSECOND) / {days * 86400}) AS BIGINT
+            ) AS number
             FROM watched_lines JOIN (SELECT DISTINCT user_id FROM listed) USING (user_id)
             WHERE event_timestamp > TIMESTAMP '{after}' AND event_timestamp <= TIMESTAMP '{until}'
         )
