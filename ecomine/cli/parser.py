@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ecomine import __version__
 from ecomine.cli import answers, notices, releases, road
-from ecomine.cli.options import port, share, workers
+from ecomine.cli.options import moment, port, share, workers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     features = add("features", road.features, "list the features: name, type, unit, meaning")
     features.add_argument("action", choices=["list", "page"], nargs="?", default="list")
     add("status", releases.status, "what is deployed, how old, how good")
+    monitor = add("monitor", releases.monitor, "whether what is deployed still fits what happens in the shop")
+    monitor.add_argument("--as-of", type=moment, help="look as if it were then, such as 2024-05-31 (default: now)")
     for name, command, text in (
         ("deploy", releases.deploy, "put a domain's candidate in the champion's place, if it passed its gate"),
         ("rollback", releases.rollback, "go back to the version that was deployed before"),

@@ -22,6 +22,14 @@ def status(options: argparse.Namespace) -> None:
         print(status(row))
 
 
+def monitor(options: argparse.Namespace) -> None:
+    """Look whether what is deployed still fits."""
+    from ecomine import monitoring
+    from ecomine.stages import Context
+
+    print(monitoring.table(monitoring.monitor(Context.of(options.workspace, say), options.as_of)))
+
+
 def deploy(options: argparse.Namespace) -> None:
     """Deploy a candidate, or try it beside the champion."""
     from ecomine.lock import workspace_lock
