@@ -170,6 +170,15 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
+class ReportParams:
+    """The pages for people."""
+
+    language: str = setting(
+        "en", "the language that opens first; the other one is a click away", like=("en|zh", "en or zh")
+    )
+
+
+@dataclass(frozen=True)
 class ChallengerParams:
     """When a version that is tried beside the deployed one has failed, and when it has shown enough."""
 
@@ -255,7 +264,7 @@ class NotificationParams:
     )
     to: list[str] = setting([], "e-mail addresses, for blocks that send e-mail")
     kinds: list[str] = setting(
-        ["failed", "gate", "deployed", "rolled_back", "drift"], "what is told; leave out what is not wanted"
+        ["failed", "refused", "deployed", "rolled_back", "drift"], "what is told; leave out what is not wanted"
     )
 
 
@@ -280,6 +289,7 @@ class Params:
     serving: ServingParams = field(default_factory=ServingParams)
     runs: RunParams = field(default_factory=RunParams)
     notifications: NotificationParams = field(default_factory=NotificationParams)
+    report: ReportParams = field(default_factory=ReportParams)
     challenger: ChallengerParams = field(default_factory=ChallengerParams)
     monitoring: MonitoringParams = field(default_factory=MonitoringParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)

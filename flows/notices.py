@@ -27,7 +27,7 @@ from ecomine.errors import EcomineError, GateError, SettingsError
 from ecomine.params import FILE, NotificationParams
 from ecomine.stages import load_params
 
-FAILED, GATE, DEPLOYED, ROLLED_BACK, DRIFT = KINDS = ("failed", "gate", "deployed", "rolled_back", "drift")
+FAILED, REFUSED, DEPLOYED, ROLLED_BACK, DRIFT = KINDS = ("failed", "refused", "deployed", "rolled_back", "drift")
 
 PATIENCE = 20.0
 """Seconds that a receiver may take; the libraries below would wait for minutes."""
@@ -68,7 +68,7 @@ def told_end(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
     except Exception:  # a run whose process is gone left no result
         error = None
     kind = GATE if isinstance(error, GateError) else FAILED
-    what = "stopped at a gate" if kind == GATE else (state.name or "failed").lower()
+    what = "stopped at a gate" if kind == REFUSED else (state.name or "failed").lower()
     address = url_for(run)
     body = str(error) if isinstance(error, EcomineError) else (state.message or "")
     workspace = Path(run.parameters.get("workspace", "."))
