@@ -67,7 +67,7 @@ def told_end(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
         error = state.result(raise_on_failure=False)
     except Exception:  # a run whose process is gone left no result
         error = None
-    kind = GATE if isinstance(error, GateError) else FAILED
+    kind = REFUSED if isinstance(error, GateError) else FAILED
     what = "stopped at a gate" if kind == REFUSED else (state.name or "failed").lower()
     address = url_for(run)
     body = str(error) if isinstance(error, EcomineError) else (state.message or "")
