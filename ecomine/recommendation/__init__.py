@@ -19,6 +19,7 @@ from ecomine.recommendation.sanity import check
 from ecomine.recommendation.sessions import SessionRecommender
 from ecomine.recommendation.tunable import TUNABLE
 from ecomine.recommendation.two_stage import TwoStageRecommender
+from ecomine.recommendation.watching import WATCH
 
 __all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender", "TwoStageRecommender"]
 
@@ -54,4 +55,5 @@ DOMAIN = Domain(
     tunable=TUNABLE,
     heeds={"inventory": RUNNING_OUT},
     explain=explain,
+    watch=WATCH,
 )

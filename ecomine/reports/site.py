@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from ecomine import layout
-from ecomine.reports import cards, charts, profiling, recommendation, start
+from ecomine.reports import cards, charts, pricing, profiling, recommendation, start
 from ecomine.reports.language import NAMES
 from ecomine.reports.material import Material
 from ecomine.reports.page import WORDS, Chart, Column, Page, absent, shown
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGES: Mapping[str, Callable[[Material], Page]] = {
     "profiling": profiling.page,
     "recommendation": recommendation.page,
+    "pricing": pricing.page,
 }
 """Domain → how its page is made; a domain without one has its model card alone."""
 
