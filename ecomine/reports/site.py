@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from ecomine import layout
-from ecomine.reports import cards, charts, pricing, profiling, recommendation, start
+from ecomine.reports import ads, cards, charts, inventory, pricing, profiling, recommendation, risk, start
 from ecomine.reports.language import NAMES
 from ecomine.reports.material import Material
 from ecomine.reports.page import WORDS, Chart, Column, Page, absent, shown
@@ -26,6 +26,9 @@ PAGES: Mapping[str, Callable[[Material], Page]] = {
     "profiling": profiling.page,
     "recommendation": recommendation.page,
     "pricing": pricing.page,
+    "inventory": inventory.page,
+    "risk": risk.page,
+    "ads": ads.page,
 }
 """Domain → how its page is made; a domain without one has its model card alone."""
 
