@@ -151,10 +151,9 @@ def _lists(material: Material) -> Section:
         ranked AS (SELECT places, row_number() OVER (ORDER BY places DESC, item_id) AS place, count(*) OVER () AS items
             FROM counted)
         SELECT CAST(ceil(place * 20.0 / items) AS INTEGER) * 0.05 AS items, count(*) AS distinct_items,
-            CAST(sum(places) AS DOUBLE) AS places,
-            sum(CAST(sum(places) AS DOUBLE)) OVER (ORDER BY 1) / sum(CAST(sum(places) AS DOUBLE)) OVER () AS share
-        FROM ranked GROUP BY 1 ORDER BY 1""",
+            CAST(sum(places) AS BIGINT) AS places FROM ranked GROUP BY 1 ORDER BY 1""",
     )
+    listed = listed.assign(share=listed["places"].cumsum() / listed["places"].sum())
     columns = {
         "items": column("recommendation.items", "share"), "share": column("recommendation.share", "share"),
         "distinct_items": column("recommendation.products", "count"),
@@ -252,16 +251,17 @@ def _together(material: Material) -> Section:
 
 
 def _graph(ties: pd.DataFrame, text: object) -> object:
-    """Products on a circle, in the order of their names, so that lines between them cross the middle."""
+    """Products around a circle, in the order of their names, at heights at which their names do not touch."""
     titles = dict(zip(ties["one"], ties["one_title"], strict=True)) | dict(
         zip(ties["other"], ties["other_title"], strict=True)
     )
     names = sorted(titles, key=lambda item: (titles[item], item))
-    turn = 2 * np.pi * np.arange(len(names)) / len(names)
-    at = pd.DataFrame({"item": names, "title": [titles[name] for name in names], "x": np.sin(turn), "y": np.cos(turn)})
-    at = at.assign(
-        right=at["x"] >= -1e-9, short=[title if len(title) <= 22 else f"{title[:21]}…" for title in at["title"]]
-    )
+    half = -(-len(names) // 2)
+    side = np.where(np.arange(len(names)) < half, 1.0, -1.0)
+    height = np.concatenate([np.linspace(1, -1, half), np.linspace(-1, 1, len(names) - half)])
+    width = side * np.sqrt(1.05 - height**2)
+    at = pd.DataFrame({"item": names, "title": [titles[name] for name in names], "x": width, "y": height})
+    at = at.assign(right=at["x"] >= 0, short=[title if len(title) <= 22 else f"{title[:21]}…" for title in at["title"]])
     place = at.set_index("item")
     lines = ties.assign(
         x=place.loc[ties["one"], "x"].to_numpy(), y=place.loc[ties["one"], "y"].to_numpy(),

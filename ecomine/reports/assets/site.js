@@ -10,6 +10,7 @@ async function drawAll() {
     const place = figure.querySelector(".drawing");
     try {
       const spec = JSON.parse(figure.querySelector(".spec").textContent);
+      if (place.clientWidth < 420) spec.config.legend.columns = place.clientWidth < 300 ? 1 : 2;
       // `ast` has expressions interpreted, so that the page works where a server forbids to make code from text.
       await vegaEmbed(place, spec, { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { disableDefaultStyle: true } });
       drawn += 1;
