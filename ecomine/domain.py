@@ -17,6 +17,7 @@ import duckdb
 import pandas as pd
 
 from ecomine.errors import NotEnoughDataError
+from ecomine.explanation import Explanation
 
 EVENT_TIMESTAMP = "event_timestamp"
 LABEL = "label"
@@ -174,6 +175,7 @@ class Domain:
     heeds: other domain's name → how its deployed decisions are minded whenever own ones are published or answered. What
         is trained, proposed and gated does not depend on it, so that one domain can be made without another
     watch: what monitoring can see of its decisions each day, where there is something
+    explain(model, some test rows with features, params) → Explanation: what moves its predictions, for people to read
     """
 
     name: str
@@ -195,3 +197,4 @@ class Domain:
     succeed: Callable[[Path, pd.DataFrame, Path], tuple[pd.DataFrame, pd.DataFrame]] | None = None
     heeds: Mapping[str, Heed] = field(default_factory=dict)
     watch: Watch | None = None
+    explain: Callable[[Any, pd.DataFrame, Any], Explanation] | None = None

@@ -170,6 +170,15 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
+class ReportParams:
+    """The pages for people."""
+
+    language: str = setting(
+        "en", "the language that opens first; the other one is a click away", like=("en|zh", "en or zh")
+    )
+
+
+@dataclass(frozen=True)
 class ChallengerParams:
     """When a version that is tried beside the deployed one has failed, and when it has shown enough."""
 
@@ -235,6 +244,31 @@ class SimulationParams:
 
 
 @dataclass(frozen=True)
+class RunParams:
+    """Patience of flow runs: with a server that is away, with another run at work, with a step that hangs."""
+
+    retries: int = setting(
+        4, "times that a step is tried again where waiting can help: a server that is away, DVC at work", at_least=0
+    )
+    retry_seconds: float = setting(15.0, "pause before the first of them; each next one is twice as long", at_least=0)
+    wait_minutes: float = setting(60.0, "how long a run waits for another one that writes to the workspace", at_least=0)
+    step_minutes: float = setting(240.0, "a step that takes longer is ended, and the run fails", at_least=0.01)
+
+
+@dataclass(frozen=True)
+class NotificationParams:
+    """Who is told what; addresses and passwords lie in Prefect blocks, see docs/runs.md."""
+
+    blocks: list[str] = setting(
+        [], "Prefect blocks to send through, such as slack-webhook/shop or email-server-credentials/shop"
+    )
+    to: list[str] = setting([], "e-mail addresses, for blocks that send e-mail")
+    kinds: list[str] = setting(
+        ["failed", "refused", "deployed", "rolled_back", "drift"], "what is told; leave out what is not wanted"
+    )
+
+
+@dataclass(frozen=True)
 class Params:
     """All settings of a workspace. `sections` holds the domains' own, by name."""
 
@@ -253,6 +287,9 @@ class Params:
     streaming: StreamingParams = field(default_factory=StreamingParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
+    runs: RunParams = field(default_factory=RunParams)
+    notifications: NotificationParams = field(default_factory=NotificationParams)
+    report: ReportParams = field(default_factory=ReportParams)
     challenger: ChallengerParams = field(default_factory=ChallengerParams)
     monitoring: MonitoringParams = field(default_factory=MonitoringParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)
