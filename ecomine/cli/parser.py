@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecomine import __version__
-from ecomine.cli import answers, releases, road
+from ecomine.cli import answers, laboratory, releases, road
 from ecomine.cli.options import port, share, workers
 
 
@@ -50,10 +50,17 @@ def parser() -> argparse.ArgumentParser:
     stage = add("stage", road.stage, "run one stage of the road")
     stage.add_argument("name", help="name of the stage")
     stage.add_argument("domain", nargs="?", help="kind of decision, for stages that are a domain's own")
-    tune = add("tune", road.tune, "search a domain's settings by validation inside the training period")
+    tune = add("tune", laboratory.tune, "search a domain's settings by validation inside the training period")
     tune.add_argument("domain", help="kind of decision")
-    tune.add_argument("--minutes", type=float, default=5.0, help="time for the search (default: 5)")
-    tune.add_argument("--trials", type=int, default=100, help="most settings tried (default: 100)")
+    tune.add_argument("--minutes", type=float, default=20.0, help="time for the search (default: 20)")
+    tune.add_argument("--trials", type=int, default=100, help="most settings tried, those of earlier runs with them")
+    tune.add_argument("--name", help="of the experiment that it ends in (default: tuned-DOMAIN-…)")
+    tune.add_argument("--run", action="store_true", help="run that experiment too, instead of queueing it")
+    own = add("experiment", laboratory.experiment, "experiments: make the workspace fit for them, list, compare two")
+    own.add_argument("action", choices=["begin", "list", "compare"])
+    own.add_argument(
+        "revisions", nargs="*", metavar="EXPERIMENT", help="two to compare: names, HEAD, workspace (default: both last)"
+    )
     quarantine = add("quarantine", road.quarantine, "count refused rows by table and reason")
     quarantine.add_argument(
         "--readmit", action="store_true", help="clean again, after a rule changed, and say what came back"

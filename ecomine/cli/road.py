@@ -73,27 +73,6 @@ def stage(options: argparse.Namespace) -> None:
     run(options.name, options.domain, Context.of(options.workspace, say))
 
 
-def tune(options: argparse.Namespace) -> None:
-    """Search a domain's settings and queue what was found."""
-    from ecomine.stages import Context
-    from ecomine.tuning import tune
-    from flows.experiments import queue
-
-    context = Context.of(options.workspace, say)
-    found = tune(context, named_domain(options.domain), options.minutes, options.trials)
-    print(f"{options.domain}: {found.start:.4f} with the settings at hand, {found.value:.4f} with the best found")
-    if not found.settings:
-        print("nothing better was found; params.yaml stays as it is")
-        return
-    changes = [f"{options.domain}.{name}={value}" for name, value in found.settings.items()]
-    experiment = queue(options.workspace, changes)
-    print("\n".join(f"  {change}" for change in changes))
-    if experiment:
-        print(f"queued as the DVC experiment {experiment}. Run it: dvc exp run --run-all, then dvc exp show")
-    else:
-        print("Experiments need a workspace in git. Run the road with them after you wrote them into params.yaml.")
-
-
 def quarantine(options: argparse.Namespace) -> None:
     """Count refused rows, or clean again."""
     from ecomine import quarantine

@@ -18,6 +18,7 @@ from ecomine.pricing.optimiser import PriceOptimizer
 from ecomine.pricing.params import DemandParams, OptimiserParams, PersonalParams, PriceRules, PricingParams
 from ecomine.pricing.policy import DECISION_COLUMNS, decide
 from ecomine.pricing.sanity import check
+from ecomine.pricing.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -56,5 +57,6 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     heeds={"inventory": CLEARING},
 )

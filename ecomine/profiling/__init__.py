@@ -20,6 +20,7 @@ from ecomine.profiling.policy import DECISION_COLUMNS, decide
 from ecomine.profiling.sanity import check
 from ecomine.profiling.segments import Segmenter, migration
 from ecomine.profiling.succession import succeed
+from ecomine.profiling.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -58,5 +59,6 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     succeed=succeed,
 )

@@ -19,6 +19,7 @@ from ecomine.risk.params import CostParams, RiskParams
 from ecomine.risk.policy import DECISION_COLUMNS, decide
 from ecomine.risk.sanity import check
 from ecomine.risk.scorecard import CreditScorecard
+from ecomine.risk.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -57,4 +58,5 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
 )
