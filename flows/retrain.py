@@ -8,14 +8,14 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from ecomine.domains import DOMAINS
-from ecomine.errors import EcomineError
-from ecomine.lock import workspace_lock
-from ecomine.stages import Context, Stage, run, steps
-from ecomine.store import Store
+from ecomine.params import RunParams
+from ecomine.stages import Context, run
 from ecomine.summary import summary
+from flows import notices
+from flows.one_writer import one_writer
+from flows.patience import patient
 from flows.progress import tell
-from flows.record import record
-from flows.releases import told
+from flows.walk import Finished, Way, recorded, walk
 
 DomainName = Enum("DomainName", {name: name for name in DOMAINS}, type=str)  # type: ignore[misc]
 
@@ -27,17 +27,20 @@ def run_stage(label: str, stage: str, domain: str | None, workspace: str) -> Non
 
 
 @task(task_run_name="record with DVC", cache_policy=NO_CACHE, persist_result=False)
-def record_with_dvc(workspace: str, finished: list[tuple[str, str | None]]) -> None:
+def record_with_dvc(workspace: str, finished: Finished) -> None:
     """Commit what was made to DVC."""
-    from ecomine.stages import STAGES
-
-    if record(Path(workspace), [(STAGES[name], domain) for name, domain in finished]):
-        tell()(f"{len(finished)} stages recorded with DVC")
-    else:
-        tell()("not recorded: this workspace is no DVC repository (`dvc init` makes it one)")
+    recorded(Path(workspace), finished, tell())
 
 
-@flow(name="retrain", log_prints=False, validate_parameters=True)
+@flow(
+    name="retrain",
+    log_prints=False,
+    validate_parameters=True,
+    persist_result=False,
+    on_failure=[notices.told_end],
+    on_crashed=[notices.told_end],
+)
+@one_writer
 def retrain(domains: list[DomainName] | None = None, deploy: bool = True, workspace: str = ".") -> None:  # type: ignore[valid-type]
     """Ingest, clean, validate, compute features, train, evaluate, gate and deploy.
 
@@ -49,35 +52,16 @@ def retrain(domains: list[DomainName] | None = None, deploy: bool = True, worksp
     folder = Path(workspace).resolve()
     context = Context.of(folder)
     names = [DomainName(name).value for name in domains or context.params.domains]
-    finished: list[tuple[Stage, str | None]] = []
-    with workspace_lock(Store(folder)):
-        try:
-            for stage, domain in steps(names):
-                if stage.tracked:
-                    _run(stage, domain, folder)
-                    finished.append((stage, domain))
-        finally:
-            if finished:
-                record_with_dvc(str(folder), [(stage.name, domain) for stage, domain in finished])
-        if deploy:
-            _deploy(names, folder)
+    walk(names, deploy, folder, _by_tasks(folder, context.params.runs))
     create_markdown_artifact(summary(Context.of(folder), names), key="summary", description="What this run did")
 
 
-def _deploy(domains: list[str], folder: Path) -> None:
-    """Deploy each domain; one that fails its gate does not keep the others from going live."""
-    failures: list[EcomineError] = []
-    for stage, domain in steps(domains):
-        if not stage.tracked:
-            try:
-                _run(stage, domain, folder)
-                if domain:
-                    told(folder, domain, tell())
-            except EcomineError as error:
-                failures.append(error)
-    if failures:
-        raise failures[0]
-
-
-def _run(stage: Stage, domain: str | None, folder: Path) -> None:
-    run_stage(f"{stage.name} {domain}" if domain else stage.name, stage.name, domain, str(folder))
+def _by_tasks(folder: Path, runs: RunParams) -> Way:
+    """A task a step, with the patience of params.yaml."""
+    step, record = patient(run_stage, runs), patient(record_with_dvc, runs)
+    return Way(
+        step=lambda stage, domain: step(f"{stage} {domain}" if domain else stage, stage, domain, str(folder)),
+        record=lambda finished: record(str(folder), finished),
+        say=tell(),
+        deployed=lambda domain, digest: notices.told_change(notices.DEPLOYED, domain, digest, folder),
+    )

@@ -137,6 +137,11 @@ def load(store: Store, domain: Domain, digest: str | None = None) -> tuple[Any, 
     return open_folder(domain, digest, folder)
 
 
+def as_of(folder: Path) -> datetime:
+    """The moment up to which a version knows the shop."""
+    return datetime.fromisoformat(json.loads((folder / "lineage.json").read_text())["as_of"])
+
+
 def open_folder(domain: Domain, digest: str, folder: Path) -> tuple[Any, Bundle]:
     """Model and description from a version's folder, every file checked against its digest first."""
     verify(folder, digest)

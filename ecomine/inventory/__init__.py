@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.domain import Domain, Inputs
 from ecomine.inventory.backtest import Outcome, simulate
 from ecomine.inventory.evaluation import evaluate
+from ecomine.inventory.explaining import explain
 from ecomine.inventory.features import SERVICE, label
 from ecomine.inventory.forecasting import DemandForecaster, ForecastParams, reconcile
 from ecomine.inventory.model import Replenisher
@@ -64,4 +65,5 @@ DOMAIN = Domain(
     evaluate=evaluate,
     check=check,
     tunable=TUNABLE,
+    explain=explain,
 )
