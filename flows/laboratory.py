@@ -10,15 +10,11 @@ from pathlib import Path
 from ecomine import layout
 from ecomine.errors import SettingsError
 from ecomine.params import FILE
-from ecomine.stages import PIPELINE, load_params
+from ecomine.stages import load_params
 from ecomine.store import replacing
 
 LINKS = "reflink,hardlink,copy"
 """How DVC brings data to where an experiment runs: linked where the disk can, so that it costs no time."""
-
-UNTRACKED = (layout.INCREMENTS, layout.LANDING, layout.LOADS, layout.LOCK, layout.SPILL, layout.REGISTRY,
-             layout.RECEIPTS, layout.EVENT_LOG, layout.TUNING_STUDIES)  # fmt: skip
-"""What no stage writes for another, in the folder of data: not for git either."""
 
 AUTHOR = ("-c", "user.name=ecomine", "-c", "user.email=ecomine@localhost")
 
@@ -84,10 +80,10 @@ def ignored_files() -> list[str]:
 
     Written out name by name, since DVC looks for nothing in a folder whose files are all ignored.
     """
-    written = {name for stage in PIPELINE for name in stage.writes} | set(UNTRACKED)
+    written = {name for name in vars(layout).values() if isinstance(name, str) and "/" in name}
     of_data = {f"/{'/'.join(Path(name).parts[:2])}" for name in written if name.startswith("data/")}
     others = {f"/{Path(name).parts[0]}/" for name in written if not name.startswith("data/")}
-    return [*sorted(of_data), *sorted(others | {"/deployments/", "/reports/", "/shops/"}), "__pycache__/"]
+    return [*sorted(of_data), *sorted(others | {"/shops/"}), "__pycache__/"]
 
 
 def _with_git(workspace: Path, say: Callable[[str], None]) -> None:

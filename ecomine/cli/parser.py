@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecomine import __version__
-from ecomine.cli import answers, laboratory, notices, releases, road
+from ecomine.cli import answers, health, laboratory, notices, releases, road
 from ecomine.cli.options import moment, port, share, workers
 
 
@@ -60,7 +60,10 @@ def parser() -> argparse.ArgumentParser:
     own = add("experiment", laboratory.experiment, "experiments: make the workspace fit for them, list, compare two")
     own.add_argument("action", choices=["begin", "list", "compare"])
     own.add_argument(
-        "revisions", nargs="*", metavar="EXPERIMENT", help="two to compare: names, HEAD, workspace (default: both last)"
+        "revisions",
+        nargs="*",
+        metavar="EXPERIMENT",
+        help="two to compare: names, HEAD, workspace (default: HEAD, workspace)",
     )
     quarantine = add("quarantine", road.quarantine, "count refused rows by table and reason")
     quarantine.add_argument(
@@ -68,16 +71,23 @@ def parser() -> argparse.ArgumentParser:
     )
     features = add("features", road.features, "list the features: name, type, unit, meaning")
     features.add_argument("action", choices=["list", "page"], nargs="?", default="list")
-    add("status", releases.status, "what is deployed, how old, how good")
+    for name, command, text in (
+        ("status", health.status, "what is deployed, how old, how healthy, and what runs next"),
+        ("doctor", health.doctor, "whether installation, stores, disk and servers are well, and how to mend them"),
+    ):
+        add(name, command, text).add_argument("--json", action="store_true", help="for a program to read")
     monitor = add("monitor", releases.monitor, "whether what is deployed still fits what happens in the shop")
     monitor.add_argument("--as-of", type=moment, help="look as if it were then, such as 2024-05-31 (default: now)")
     for name, command, text in (
         ("deploy", releases.deploy, "put a domain's candidate in the champion's place, if it passed its gate"),
         ("rollback", releases.rollback, "go back to the version that was deployed before"),
-        ("history", releases.history, "every deployment and rollback of a domain"),
+        ("history", releases.history, "every deployment and rollback, of one domain or of all"),
     ):
         own = add(name, command, text)
-        own.add_argument("domain", help="kind of decision")
+        if name == "history":
+            own.add_argument("domain", nargs="?", help="kind of decision (default: all)")
+        else:
+            own.add_argument("domain", help="kind of decision")
         if name == "deploy":
             own.add_argument("--force", action="store_true", help="even where the champion can no longer be compared")
             beside = own.add_mutually_exclusive_group()
@@ -137,9 +147,7 @@ def parser() -> argparse.ArgumentParser:
     )
     key.add_argument("--days", type=float, help="until it expires (default: never)")
     told = add("notices", notices.run, "who is told of runs, gates and deployments: connect a receiver, try them")
-    told.add_argument(
-        "action", choices=["webhook", "email", "try"], help="kind of receiver; or try all"
-    )
+    told.add_argument("action", choices=["webhook", "email", "try"], help="kind of receiver; or try all")
     told.add_argument("name", nargs="?", help="name of the receiver, such as shop")
     told.add_argument("--server", help="host of the SMTP server, for email")
     told.add_argument("--port", type=port, help="port of the SMTP server (default: by --security)")
