@@ -82,9 +82,9 @@ def _health(watched: dict[str, Any]) -> str:
 
 def _span(seconds: float) -> str:
     hours = max(seconds, 0.0) / 3600
-    return (
-        f"{hours * 60:.0f} minutes" if hours < 1 else f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
-    )
+    if hours < 1:
+        return f"{hours * 60:.0f} minutes"
+    return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _plain(value: Any) -> Any:

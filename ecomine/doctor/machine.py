@@ -30,7 +30,7 @@ def machine(folder: Path, params: Params | None) -> Iterator[Finding]:
 def _disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     used = sum(path.stat().st_size for path in (folder / "data").rglob("*") if path.is_file())
-    seen = f"{free / GIB:,.1f} GiB free, {used / GIB:,.2f} GiB of data here"
+    seen = f"{free / GIB:,.1f} GiB free, {used / 2**20:,.0f} MiB of data here"
     mend = "Make room: `dvc gc --workspace` drops data that nothing points to any more."
     if free < LEAST_FREE:
         return Finding.fault("disk", seen, mend)

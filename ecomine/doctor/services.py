@@ -104,7 +104,7 @@ def _remote(folder: Path) -> str | None:
         if path.is_file():
             # DVC indents keys below their section, which this parser would take for a line that goes on.
             found.read_string("\n".join(line.strip() for line in path.read_text().splitlines()))
-    name = found.get("core", "remote", fallback=None)
+    name = found.get("core", "remote", fallback="")
     return found.get(f"'remote \"{name}\"'", "url", fallback=name) if name else None
 
 
