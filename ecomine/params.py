@@ -42,6 +42,10 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+CRON = (r"[-\d*/,A-Za-z]+( [-\d*/,A-Za-z]+){4}", "five fields of cron, such as 0 3 * * 1 for Monday 03:00 UTC")
+"""When something starts by itself."""
+
+
 @dataclass(frozen=True)
 class EngineParams:
     """Where table expressions run."""
@@ -204,6 +208,15 @@ class SimulationParams:
 
 
 @dataclass(frozen=True)
+class SchedulesParams:
+    """When flows start by themselves: minute, hour, day, month, weekday, UTC; null switches one off."""
+
+    score: str | None = setting("0 5 * * *", "decisions of the deployed versions on fresh features", like=CRON)
+    retrain: str | None = setting("0 3 * * 1", "the whole road for every domain", like=CRON)
+    monitor: str | None = setting("30 * * * *", "a look at data, features, scores and answers", like=CRON)
+
+
+@dataclass(frozen=True)
 class Params:
     """All settings of a workspace. `sections` holds the domains' own, by name."""
 
@@ -213,6 +226,9 @@ class Params:
     as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
     seed: int = setting(42, "seed of everything random", at_least=0, at_most=2**31 - 1)
     domains: list[str] = setting(["profiling", "recommendation"], "domains to run, in this order")
+    parallel_domains: int = setting(
+        1, "domains that the flow `retrain` works on at once, each in a process of its own", at_least=1, at_most=64
+    )
     engine: EngineParams = field(default_factory=EngineParams)
     sql: SqlParams = field(default_factory=SqlParams)
     cleaning: CleaningParams = field(default_factory=CleaningParams)
@@ -224,6 +240,7 @@ class Params:
     serving: ServingParams = field(default_factory=ServingParams)
     challenger: ChallengerParams = field(default_factory=ChallengerParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)
+    schedules: SchedulesParams = field(default_factory=SchedulesParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
 
 

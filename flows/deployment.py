@@ -8,9 +8,9 @@ from ecomine import deployment
 from ecomine.domains import DOMAINS
 from ecomine.lock import workspace_lock
 from ecomine.stages import Context, run
+from flows.forms import DomainName
 from flows.progress import tell
 from flows.releases import told
-from flows.retrain import DomainName
 
 
 @flow(name="deploy")
