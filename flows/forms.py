@@ -1,11 +1,10 @@
 """What the forms of the Prefect UI ask for: parameters of flows whose types and descriptions become fields."""
 
 from collections.abc import Iterable
-from datetime import date
 from enum import Enum
 from typing import Annotated
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from ecomine.domains import DOMAINS
 
@@ -14,10 +13,6 @@ DomainName = Enum("DomainName", {name: name for name in DOMAINS}, type=str)  # t
 Change = Annotated[str, Field(pattern=r"^[^=]+=.*$", examples=["recommendation.max_depth=3"])]
 """A setting of params.yaml and its new value."""
 
-
-# The form of a plain date; one that may be null has to be unfolded first.
-OptionalDay = Annotated[date | None, WithJsonSchema({"type": "string", "format": "date"})]
-"""A day, or nothing."""
 
 
 def names(chosen: Iterable[str], otherwise: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from ecomine.lock import workspace_lock
 from ecomine.stages import Context, Stage, steps
 from ecomine.store import Store
 from ecomine.summary import summary
-from flows.forms import Change, DomainName, OptionalDay, names
+from flows.forms import Change, DomainName, names
 from flows.progress import Progress, tell
 from flows.record import record
 from flows.releases import told
@@ -40,7 +40,7 @@ def record_with_dvc(workspace: str, finished: list[tuple[str, str | None]]) -> N
 def retrain(
     domains: Sequence[DomainName] = (),  # type: ignore[valid-type]
     deploy: bool = True,
-    as_of: OptionalDay = None,
+    as_of: date | None = None,
     changes: Sequence[Change] = (),
     workspace: str = ".",
 ) -> None:

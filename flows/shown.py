@@ -57,10 +57,9 @@ def gate(store: Store, domain: str) -> str:
     failed = [check for check in report["checks"] if not check["passed"]]
     passed = [check for check in report["checks"] if check["passed"]]
     verdict = "passed" if report["passed"] else f"FAILED: {', '.join(check['name'] for check in failed)}"
-    lines = [f"## {domain}: gate {verdict}", "", "| check | verdict | value | limit | why |", "|---|---|--:|--:|---|"]
+    lines = [f"## {domain}: gate {verdict}", ""]
     lines += [
-        f"| {check['name']} | {'passed' if check['passed'] else '**FAILED**'} | {check['value']:.4g} | "
-        f"{check['limit']:.4g} | {check['why'].replace('|', '/')} |"
+        f"- {'passed' if check['passed'] else '**FAILED**'} **{check['name']}**: {check['why']}"
         for check in (*failed, *passed)
     ]
     if failed:
