@@ -17,6 +17,7 @@ import duckdb
 import pandas as pd
 
 from ecomine.errors import NotEnoughDataError
+from ecomine.explanation import Explanation
 
 EVENT_TIMESTAMP = "event_timestamp"
 LABEL = "label"
@@ -144,6 +145,19 @@ class Heed:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What can be seen of decisions day by day, long before their worth is known.
+
+    metric: what it is called; higher is better.
+    measure(decisions, inputs, after, until, days) → one row a window of `days` in (after, until]: window (its number
+    from 0), value, rows (how many it is made of). `inputs` may hold rows after `until`, which must not count.
+    """
+
+    metric: str
+    measure: Callable[[pd.DataFrame, Inputs, datetime, datetime, int], pd.DataFrame]
+
+
+@dataclass(frozen=True)
 class Domain:
     """One kind of daily decision.
 
@@ -160,6 +174,8 @@ class Domain:
         (columns before, after, customers, share). The same for the same two versions; trained models know nothing of it
     heeds: other domain's name → how its deployed decisions are minded whenever own ones are published or answered. What
         is trained, proposed and gated does not depend on it, so that one domain can be made without another
+    watch: what monitoring can see of its decisions each day, where there is something
+    explain(model, some test rows with features, params) → Explanation: what moves its predictions, for people to read
     """
 
     name: str
@@ -180,3 +196,5 @@ class Domain:
     tunable: Tunable | None = None
     succeed: Callable[[Path, pd.DataFrame, Path], tuple[pd.DataFrame, pd.DataFrame]] | None = None
     heeds: Mapping[str, Heed] = field(default_factory=dict)
+    watch: Watch | None = None
+    explain: Callable[[Any, pd.DataFrame, Any], Explanation] | None = None

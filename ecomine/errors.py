@@ -12,6 +12,7 @@ EcomineError
 ├── GateError              a candidate failed a check of its gate
 ├── DeploymentError        a bundle that is absent, damaged or does not answer
 ├── StreamingError         events that cannot be written or read at this moment
+├── UnavailableError       a database or a store that does not answer at this moment
 └── LockedError            another run writes to this workspace
 """
 
@@ -68,6 +69,10 @@ class DeploymentError(EcomineError):
 
 class StreamingError(EcomineError):
     """Events that cannot be written or read at this moment."""
+
+
+class UnavailableError(EcomineError):
+    """A database or a store that does not answer at this moment; the same may well succeed later."""
 
 
 class LockedError(EcomineError):

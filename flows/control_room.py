@@ -27,6 +27,12 @@ def is_up(api_url: str) -> bool:
         return False
 
 
+def use_running_server(api_url: str = "http://127.0.0.1:4200/api") -> None:
+    """Have Prefect in this process speak to the server of this machine, where one answers and no other is named."""
+    if "PREFECT_API_URL" not in os.environ and is_up(api_url):
+        os.environ["PREFECT_API_URL"] = api_url
+
+
 def up(workspace: Path, project: Path, host: str = "127.0.0.1", port: int = 4200) -> None:
     """Start a server where none answers, then serve the deployments until interrupted."""
     api_url = f"http://{host}:{port}/api"

@@ -14,7 +14,6 @@ Change = Annotated[str, Field(pattern=r"^[^=]+=.*$", examples=["recommendation.m
 """A setting of params.yaml and its new value."""
 
 
-
 def names(chosen: Iterable[str], otherwise: Iterable[str]) -> list[str]:
     """Names of the chosen domains; those of params.yaml where none was chosen."""
     return [DomainName(one).value for one in list(chosen) or otherwise]

@@ -1,7 +1,6 @@
 """The whole road as one flow: every stage of the table in its order, recorded with DVC, then deployment."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -10,33 +9,34 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from ecomine.changes import change
-from ecomine.errors import EcomineError
-from ecomine.lock import workspace_lock
-from ecomine.stages import Context, Stage, steps
-from ecomine.store import Store
+from ecomine.stages import Context, steps
 from ecomine.summary import summary
+from flows import notices, stage_tasks
 from flows.forms import Change, DomainName, names
+from flows.one_writer import one_writer
+from flows.patience import patient
 from flows.progress import Progress, tell
-from flows.record import record
-from flows.releases import told
 from flows.shown import show
-from flows.walking import together, walk
+from flows.walk import Finished, Way, recorded, walk
 
 __all__ = ["DomainName", "retrain"]
 
 
 @task(task_run_name="record with DVC", cache_policy=NO_CACHE, persist_result=False)
-def record_with_dvc(workspace: str, finished: list[tuple[str, str | None]]) -> None:
+def record_with_dvc(workspace: str, finished: Finished) -> None:
     """Commit what was made to DVC."""
-    from ecomine.stages import STAGES
-
-    if record(Path(workspace), [(STAGES[name], domain) for name, domain in finished]):
-        tell()(f"{len(finished)} stages recorded with DVC")
-    else:
-        tell()("not recorded: this workspace is no DVC repository (`dvc init` makes it one)")
+    recorded(Path(workspace), finished, tell())
 
 
-@flow(name="retrain", log_prints=False, validate_parameters=True)
+@flow(
+    name="retrain",
+    log_prints=False,
+    validate_parameters=True,
+    persist_result=False,
+    on_failure=[notices.told_end],
+    on_crashed=[notices.told_end],
+)
+@one_writer
 def retrain(
     domains: Sequence[DomainName] = (),  # type: ignore[valid-type]
     deploy: bool = True,
@@ -55,64 +55,43 @@ def retrain(
             and written into params.yaml, where they stay, so that what is recorded is what was run.
         workspace: folder that holds params.yaml.
     """
-    folder = Path(workspace).resolve()
-    say = tell()
-    with workspace_lock(Store(folder)):
-        for one in change(folder, changes):
-            say(f"params.yaml: {one}")
-        context = Context.of(folder, say, as_of)
-        chosen = names(domains, context.params.domains)
-        with _recorded(folder, as_of) as finished:
-            _train(context, chosen, as_of, finished)
-        if deploy:
-            _deploy(chosen, folder)
+    folder, say = Path(workspace).resolve(), tell()
+    for one in change(folder, changes):
+        say(f"params.yaml: {one}")
+    context = Context.of(folder, say, as_of)
+    chosen = names(domains, context.params.domains)
+    walk(chosen, deploy, folder, _by_tasks(context, chosen, as_of))
     create_markdown_artifact(summary(Context.of(folder), chosen), key="summary", description="What this run did")
 
 
-@contextmanager
-def _recorded(folder: Path, as_of: date | None) -> Iterator[list[tuple[Stage, str | None]]]:
-    """Stages that ran are recorded, also where a later one fails."""
-    finished: list[tuple[Stage, str | None]] = []
-    try:
-        yield finished
-    finally:
-        if finished and as_of is None:
-            record_with_dvc(str(folder), [(stage.name, domain) for stage, domain in finished])
-        elif finished:
-            tell()(f"not recorded with DVC: this was as of {as_of}, which params.yaml does not say")
-
-
-def _train(context: Context, domains: list[str], as_of: date | None, finished: list[tuple[Stage, str | None]]) -> None:
-    """Every stage that makes files; the domains beside each other where `parallel_domains` allows."""
-    folder, width = context.store.workspace, min(context.params.parallel_domains, len(domains))
-    road = [(stage, domain) for stage, domain in steps(domains) if stage.tracked]
+def _by_tasks(context: Context, domains: list[str], as_of: date | None) -> Way:
+    """A task a step, with the patience of params.yaml; what was made is shown as it comes."""
+    folder, runs, say = context.store.workspace, context.params.runs, context.say
+    step, record = stage_tasks.one(folder, runs, as_of), patient(record_with_dvc, runs)
+    road = [(stage.name, domain) for stage, domain in steps(domains) if stage.tracked]
+    last = {domain: name for name, domain in road}
     progress = Progress(len(road))
 
-    def done(stage: Stage, domain: str | None) -> None:
-        finished.append((stage, domain))
-        progress.step(f"{stage.name} {domain}" if domain else stage.name)
-        if domain and (stage, domain) == [step for step in road if step[1] == domain][-1]:
-            show(str(folder), domain)
+    def shown(stage: str, domain: str | None) -> None:
+        if (stage, domain) in road:
+            progress.step(stage_tasks.named(stage, domain))
+            if domain and stage == last[domain]:
+                show(str(folder), domain)
 
-    shared = [step for step in road if step[1] is None]
-    walk(shared, folder, as_of, done)
-    own = [[step for step in road if step[1] == domain] for domain in domains]
-    if width > 1:
-        together(own, folder, as_of, width, done)
-    else:
-        walk([step for steps_ in own for step in steps_], folder, as_of, done)
+    def take(stage: str, domain: str | None) -> None:
+        step(stage, domain)
+        shown(stage, domain)
 
-
-def _deploy(domains: list[str], folder: Path) -> None:
-    """Deploy each domain; one that fails its gate does not keep the others from going live."""
-    failures: list[EcomineError] = []
-    for stage, domain in steps(domains):
-        if not stage.tracked:
-            try:
-                walk([(stage, domain)], folder)
-                if domain:
-                    told(folder, domain, tell())
-            except EcomineError as error:
-                failures.append(error)
-    if failures:
-        raise failures[0]
+    beside = stage_tasks.beside(folder, runs, as_of, context.params.parallel_domains)
+    return Way(
+        step=take,
+        record=lambda finished: (
+            record(str(folder), finished)
+            if as_of is None
+            else say(f"not recorded with DVC: this was as of {as_of}, which params.yaml does not say")
+        ),
+        say=say,
+        deployed=lambda domain, digest: notices.told_change(notices.DEPLOYED, domain, digest, folder),
+        beside=beside
+        and (lambda roads, done: beside(roads, lambda stage, domain: (done(stage, domain), shown(stage.name, domain)))),
+    )

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI, a domain at a time: figures, the gate with its reasons, charts, where pages are."""
+"""What a run shows in the Prefect UI, a domain at a time: figures, the gate with its reasons, charts."""
 
 import base64
 from pathlib import Path

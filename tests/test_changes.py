@@ -48,7 +48,9 @@ def test_one_value_is_another_and_the_rest_stays(asked: str, expected: list[str]
     if expected is not None:
         assert lines(folder) == expected
     comments = [line.split("#", 1)[1] for line in (folder / "params.yaml").read_text().splitlines() if "#" in line]
-    assert comments == [line.split("#", 1)[1] for line in (PROJECT / "params.yaml").read_text().splitlines() if "#" in line]
+    assert comments == [
+        line.split("#", 1)[1] for line in (PROJECT / "params.yaml").read_text().splitlines() if "#" in line
+    ]
     load_params(folder)
 
 

@@ -13,6 +13,7 @@ from ecomine.ads.bandits import LinThompson, LinUCB
 from ecomine.ads.bidding import WinCurve
 from ecomine.ads.budget import Pacer, allocate
 from ecomine.ads.evaluation import evaluate
+from ecomine.ads.explaining import explain
 from ecomine.ads.fatigue import ContactQ, Fatigue
 from ecomine.ads.features import SERVICE, label
 from ecomine.ads.heeding import HEEDS
@@ -71,4 +72,5 @@ DOMAIN = Domain(
     evaluate=evaluate,
     check=check,
     heeds=HEEDS,
+    explain=explain,
 )

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecomine import __version__
-from ecomine.cli import answers, releases, road
-from ecomine.cli.options import port, share, workers
+from ecomine.cli import answers, notices, releases, road
+from ecomine.cli.options import moment, port, share, workers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         choices=["complete_journey", "simulated"],
         help="run on these tables instead, in a workspace of its own under shops/",
     )
+    run.add_argument("--no-server", action="store_true", help="in this process alone, without Prefect")
     run.add_argument("--no-deploy", action="store_true", help="stop after the gate")
     simulate = add("simulate", road.simulate, "make a simulated shop, with its truth, or let it live on for more days")
     for name, text in (
@@ -61,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     features = add("features", road.features, "list the features: name, type, unit, meaning")
     features.add_argument("action", choices=["list", "page"], nargs="?", default="list")
     add("status", releases.status, "what is deployed, how old, how good")
+    monitor = add("monitor", releases.monitor, "whether what is deployed still fits what happens in the shop")
+    monitor.add_argument("--as-of", type=moment, help="look as if it were then, such as 2024-05-31 (default: now)")
     for name, command, text in (
         ("deploy", releases.deploy, "put a domain's candidate in the champion's place, if it passed its gate"),
         ("rollback", releases.rollback, "go back to the version that was deployed before"),
@@ -126,6 +129,13 @@ def parser() -> argparse.ArgumentParser:
         "--scope", action="append", default=[], help="a domain, receipts, events or operation; may be repeated"
     )
     key.add_argument("--days", type=float, help="until it expires (default: never)")
+    told = add("notices", notices.run, "who is told of runs, gates and deployments: connect a receiver, try them")
+    told.add_argument("action", choices=["webhook", "email", "try"], help="kind of receiver; or try all")
+    told.add_argument("name", nargs="?", help="name of the receiver, such as shop")
+    told.add_argument("--server", help="host of the SMTP server, for email")
+    told.add_argument("--port", type=port, help="port of the SMTP server (default: by --security)")
+    told.add_argument("--user", help="user of the SMTP server (default: no login)")
+    told.add_argument("--security", choices=["ssl", "starttls", "none"], default="ssl", help="default: ssl")
     up = add("up", road.up, "start a Prefect server with its UI and serve the deployments")
     up.add_argument("--port", type=port, default=4200, help="port of the Prefect UI (default: 4200)")
     return whole

@@ -22,6 +22,14 @@ def status(options: argparse.Namespace) -> None:
         print(status(row))
 
 
+def monitor(options: argparse.Namespace) -> None:
+    """Look whether what is deployed still fits."""
+    from ecomine import monitoring
+    from ecomine.stages import Context
+
+    print(monitoring.table(monitoring.monitor(Context.of(options.workspace, say), options.as_of)))
+
+
 def deploy(options: argparse.Namespace) -> None:
     """Deploy a candidate, or try it beside the champion."""
     from ecomine.lock import workspace_lock
@@ -31,7 +39,7 @@ def deploy(options: argparse.Namespace) -> None:
     if options.shadow or options.canary:
         _try(options, context)
         return
-    with workspace_lock(context.store):
+    with workspace_lock(context.store, f"ecomine deploy {options.domain}"):
         run("deploy", options.domain, context, force=options.force)
     _release(options)
 
@@ -77,7 +85,7 @@ def rollback(options: argparse.Namespace) -> None:
     from ecomine.stages import Context
 
     context = Context.of(options.workspace, say)
-    with workspace_lock(context.store):
+    with workspace_lock(context.store, f"ecomine rollback {options.domain}"):
         digest = deployment.rollback(context, named_domain(options.domain), options.to)
     print(f"{options.domain}: back to {digest[:12]}")
     _release(options)

@@ -39,16 +39,25 @@ def run(options: argparse.Namespace) -> None:
     domains = [named_domain(name).name for name in options.domains] or context.params.domains
     started = time.monotonic()
     print(f"The road for {', '.join(domains)}:", flush=True)
-    os.environ["ECOMINE_TERMINAL"] = "1"
-    from flows.control_room import is_up
+    if options.no_server:
+        from flows.walk import plain, walk
 
-    if "PREFECT_API_URL" not in os.environ and is_up("http://127.0.0.1:4200/api"):
-        os.environ["PREFECT_API_URL"] = "http://127.0.0.1:4200/api"
+        walk(domains, not options.no_deploy, options.workspace, plain(options.workspace, say))
+    else:
+        _flow(domains, options)
+    print(summary(context, domains))
+    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
+
+
+def _flow(domains: list[str], options: argparse.Namespace) -> None:
+    """The road as a Prefect flow, on the server that answers, or on one for the time being."""
+    os.environ["ECOMINE_TERMINAL"] = "1"
+    from flows.control_room import use_running_server
+
+    use_running_server()
     from flows.retrain import DomainName, retrain
 
     retrain([DomainName(name) for name in domains], deploy=not options.no_deploy, workspace=str(options.workspace))
-    print(summary(context, domains))
-    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
 
 
 def _enter(options: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.domain import Domain, Inputs
 from ecomine.inventory.backtest import Outcome, simulate
 from ecomine.inventory.evaluation import evaluate
+from ecomine.inventory.explaining import explain
 from ecomine.inventory.features import SERVICE, label
 from ecomine.inventory.forecasting import DemandForecaster, ForecastParams, reconcile
 from ecomine.inventory.model import Replenisher
@@ -62,4 +63,5 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    explain=explain,
 )

@@ -12,6 +12,7 @@ from ecomine.domain import Domain, Inputs
 from ecomine.pricing.clearing import HEED as CLEARING
 from ecomine.pricing.demand import DemandModel
 from ecomine.pricing.evaluation import evaluate
+from ecomine.pricing.explaining import explain
 from ecomine.pricing.features import SERVICE, label
 from ecomine.pricing.model import Pricer
 from ecomine.pricing.optimiser import PriceOptimizer
@@ -57,4 +58,5 @@ DOMAIN = Domain(
     evaluate=evaluate,
     check=check,
     heeds={"inventory": CLEARING},
+    explain=explain,
 )

@@ -18,6 +18,7 @@ from ecomine.recommendation.sanity import check
 from ecomine.recommendation.sessions import SessionRecommender
 from ecomine.recommendation.tunable import TUNABLE
 from ecomine.recommendation.two_stage import TwoStageRecommender
+from ecomine.recommendation.watching import WATCH
 
 __all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender", "TwoStageRecommender"]
 
@@ -52,4 +53,5 @@ DOMAIN = Domain(
     check=check,
     tunable=TUNABLE,
     heeds={"inventory": RUNNING_OUT},
+    watch=WATCH,
 )

@@ -13,6 +13,7 @@ from ecomine.risk.anomalies import AnomalyDetector
 from ecomine.risk.decisions import Costs, decide_payments
 from ecomine.risk.detector import FraudDetector
 from ecomine.risk.evaluation import evaluate
+from ecomine.risk.explaining import explain
 from ecomine.risk.features import DAY, SERVICE, label
 from ecomine.risk.model import Guard
 from ecomine.risk.params import CostParams, RiskParams
@@ -57,4 +58,5 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    explain=explain,
 )

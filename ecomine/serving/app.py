@@ -18,7 +18,7 @@ from ecomine import __version__, deployment
 from ecomine.deployment.live import Live
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
-from ecomine.serving import errors
+from ecomine.serving import errors, pages
 from ecomine.serving.access import Access
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk
@@ -169,6 +169,8 @@ def create_app(workspace: Path) -> FastAPI:
         answering = {name: one.get().bundle for name, one in lineups.items() if one.deployed.answers}
         return Models(models=[_deployed(context, bundle) for bundle in answering.values()])
 
+    if not serving.keys:  # pages tell a shop's figures, and a browser has no key to show
+        app.router.routes.extend(pages.routes(context.store))
     return app
 
 

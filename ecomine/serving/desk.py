@@ -80,7 +80,7 @@ class Desk:
         unit: by whom or what a canary's share is drawn, such as the customer's id. The headers of `response` tell the
         step by which the answer came and the id of its receipt.
         """
-        given = self._ask(question, unit, arguments)
+        given = self._timed(question, unit, arguments)
         self.measures.answered(self.lineup.domain.name, given.step)
         _add(response, STEP, given.step)
         told = given.said.model_dump(mode="json")
@@ -112,8 +112,23 @@ class Desk:
         return kind(results=[results[unit] for unit in units])
 
     def close(self) -> None:
-        """Wait for what shadows still have to answer."""
+        """Wait for what shadows still have to answer, and for the last counts."""
         self._shadows.shutdown()
+        self._count(self.live.flush)
+
+    def _timed(self, question: str, unit: str | None, arguments: Mapping[str, Any]) -> Given:
+        """The answer, counted with its time for monitoring; so is one that nothing could give."""
+        name, begun = self.lineup.domain.name, time.perf_counter()
+        try:
+            given = self._ask(question, unit, arguments)
+        except (HTTPException, BadRequestError):
+            raise
+        except Exception:
+            self._count(self.live.note, name, None)
+            raise
+        usual = given.step in (steps.DEPLOYED, steps.CANARY)
+        self._count(self.live.note, name, (time.perf_counter() - begun) * 1000, not usual)
+        return given
 
     def _ask(self, question: str, unit: str | None, arguments: Mapping[str, Any]) -> Given:
         name, trial = self.lineup.domain.name, self.lineup.trial
@@ -212,7 +227,7 @@ class Desk:
         try:
             what(*arguments)
         except (OSError, sqlite3.Error) as error:
-            log.error("%s: what a trial shows cannot be counted: %s", self.lineup.domain.name, error)
+            log.error("%s: what answers show cannot be counted: %s", self.lineup.domain.name, error)
 
 
 def _add(response: Response, header: str, value: str) -> None:

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 from ecomine.deployment import Bundle, load
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError, MissingInputError
+from ecomine.pseudonyms import Pseudonyms
 from ecomine.serving.errors import Problem
 from ecomine.serving.moment import Moment
-from ecomine.serving.receipts import Pseudonyms, Read, Receipt, Receipts
+from ecomine.serving.receipts import Read, Receipt, Receipts
 from ecomine.store import Store
 
 
