@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecomine.deployment import load, minded, publication
+from ecomine.deployment import load, minded, publication, scores
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer
@@ -54,7 +54,8 @@ class Replayer:
                 decisions = publication.apply(
                     domain, publication.decided(self._store, domain.name, receipt.model), matters
                 )
-                then = Published.of(domain, decisions, receipt.model, bundle.as_of)
+                known = scores.known_until(receipt.model, bundle.as_of)
+                then = Published.of(domain, decisions, receipt.model, known)
             else:
                 then = Answers(domain, model, bundle, (), recorded, receipt.heeded, matters)
             said = question(then, self._catalogue, **receipt.arguments)

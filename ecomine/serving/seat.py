@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ecomine import layout
-from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication
+from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication, scores
 from ecomine.deployment.bundle import DECISIONS
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
@@ -29,7 +29,7 @@ RETRY_SECONDS = 30.0
 
 Stamp = tuple[int, int] | None
 Stamps = tuple[Stamp, ...]
-"""Of the pointer, of the online store, and of the pointers of the domains that are minded."""
+"""Of the pointer, of the online store, and of the pointers of the domains that are minded, to versions and scores."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ class Seat:
         return self.stamp(), online, *self._others()
 
     def _others(self) -> Stamps:
-        return tuple(stamp_of(pointer(self.store, name)) for name in self.domain.heeds)
+        files = (of(self.store, name) for name in self.domain.heeds for of in (pointer, scores.pointer))
+        return tuple(stamp_of(path) for path in files)
 
 
 def _settle(answers: Answers) -> None:
