@@ -130,9 +130,7 @@ def parser() -> argparse.ArgumentParser:
     )
     key.add_argument("--days", type=float, help="until it expires (default: never)")
     told = add("notices", notices.run, "who is told of runs, gates and deployments: connect a receiver, try them")
-    told.add_argument(
-        "action", choices=["webhook", "email", "try"], help="kind of receiver; or try all"
-    )
+    told.add_argument("action", choices=["webhook", "email", "try"], help="kind of receiver; or try all")
     told.add_argument("name", nargs="?", help="name of the receiver, such as shop")
     told.add_argument("--server", help="host of the SMTP server, for email")
     told.add_argument("--port", type=port, help="port of the SMTP server (default: by --security)")
