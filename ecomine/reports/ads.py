@@ -108,6 +108,8 @@ def _ranking(material: Material, claims: bool) -> Section:
                        _said_qini(material, told))]  # fmt: skip
     else:
         field, label = "responses", text("ads.found")
+        # Without uplift the model's choice is that of the response model.
+        told = told[told["method"] != "response"]
         rows = told.assign(name=[material.method(NAME, name) for name in told["method"]])
         made = []
         for place, (kind, one) in enumerate(rows.groupby("kind", sort=True), 1):
@@ -153,14 +155,15 @@ def _budget(material: Material) -> Section:
     text, told, running = material.text, material.plot(NAME, "budget"), material.plot(NAME, "campaigns")
     made: list[Part] = []
     if len(told):
+        spends = _form(told["spent"])
         kinds = {name: text(f"ads.{name}") for name in ("expected", "realised")}
         rows = told.melt(["spent", "contacts"], list(kinds), "kind", "money").assign(
             kind=lambda one: one["kind"].map(kinds)
         )
-        across = charts.x("spent", text("ads.spent"), "number")
+        across = charts.x("spent", text("ads.spent"), spends)
         tips = charts.tips(kind=(text("ads.money"), "text"), spent=(text("ads.spent"), "money"),
                            contacts=(text("ads.contacts"), "count"), money=(text("ads.brought"), "money"))  # fmt: skip
-        up = charts.y("money", text("ads.brought"), "number")
+        up = charts.y("money", text("ads.brought"), _form(rows["money"]))
         drawn = alt.Chart(rows).mark_line().encode(x=across, y=up, color=alt.Color("kind:N", title=None), tooltip=tips)
         spent = material.metrics(NAME).get("model", {}).get("spent")
         layers = [drawn]
@@ -195,6 +198,11 @@ def _budget(material: Material) -> Section:
         named = running.assign(campaign_id=running["campaign_id"].astype(str))
         made.append(Table("ads-running", text("ads.running"), named, columns, text=text("ads.running_text")))
     return Section(text("ads.budget"), text("ads.budget_text") if made else "", made)
+
+
+def _form(values: pd.Series) -> str:
+    """How an axis of money is written: whole, unless there is little of it."""
+    return "count" if len(values) and float(values.abs().max()) >= 20 else "ratio"
 
 
 def _trueness(material: Material) -> Section:

@@ -80,8 +80,8 @@ def _queue(material: Material, one: pd.Series) -> Section:
     rows = material.decided(
         NAME,
         f"""SELECT payment_id::VARCHAR AS payment, user_id::VARCHAR AS person, day, amount, score, decision, queue,
-            saved_by_review, expected_loss, rules, concat_ws('; ', nullif(reason_1, ''), nullif(reason_2, ''),
-            nullif(reason_3, '')) AS reason FROM decisions WHERE decision <> 'allow'
+            saved_by_review, expected_loss, rules, replace(concat_ws('; ', nullif(reason_1, ''),
+            nullif(reason_2, ''), nullif(reason_3, '')), '_', ' ') AS reason FROM decisions WHERE decision <> 'allow'
             ORDER BY CASE decision WHEN 'block' THEN expected_loss ELSE saved_by_review END DESC, payment_id
             LIMIT {QUEUE}""",
     )
@@ -134,8 +134,8 @@ def _curves(material: Material, mode: str) -> Section:
         rows = money.melt(["share", "threshold"], list(ways), "way", "money").assign(
             way=lambda frame: frame["way"].map(ways)
         )
-        # Beyond the money's own peak the losses would press the rest of the picture flat.
-        rows = rows[rows["share"] <= 0.3]
+        # Losses far beyond the best gain would press the rest of the picture flat.
+        rows = rows[rows["money"] >= -0.6 * max(float(rows["money"].max()), 1.0)]
         tips = charts.tips(way=(text("risk.way"), "text"), share=(text("risk.stopped_share"), "share"),
                            threshold=(text("risk.threshold"), "number"),
                            money=(text("risk.saved"), "money"))  # fmt: skip
@@ -171,7 +171,7 @@ def _curves(material: Material, mode: str) -> Section:
     }  # fmt: skip
     table = parts.metrics_table(material, NAME, text("risk.metrics"), columns)
     rows, sources = table.frame, table.sources
-    kept = rows.drop(columns="method").notna().any(axis=1).to_numpy()
+    kept = rows["saved"].notna().to_numpy()
     assert sources is not None
     table = dataclasses.replace(table, frame=rows[kept], sources=sources[kept])
     return Section(text("risk.how_well"), text(f"risk.how_well_{mode}"), [*made, table])

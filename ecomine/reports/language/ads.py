@@ -70,7 +70,7 @@ EN = {
     "ads.brought": "profit, money",
     "ads.marginal": "profit of the last contact a unit of money",
     "ads.budget_chart": "Profit by money spent",
-    "ads.budget_described": "Most was expected at {spent:,.2f} spent: {expected:,.2f}, of which {realised:,.2f} came. "
+    "ads.budget_described": "Most was expected at {spent:,.2f} spent: {expected:,.2f}; {realised:,.2f} came. "
     "The model stopped at {cut:,.2f}.",
     "ads.marginal_chart": "What the last unit of money earns",
     "ads.marginal_described": "Where the model stopped, the last contact was expected to earn {marginal:,.2f} a unit "
