@@ -21,6 +21,7 @@ from ecomine.profiling.policy import DECISION_COLUMNS, decide
 from ecomine.profiling.sanity import check
 from ecomine.profiling.segments import Segmenter, migration
 from ecomine.profiling.succession import succeed
+from ecomine.profiling.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -59,6 +60,7 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     succeed=succeed,
     explain=explain,
 )
