@@ -51,7 +51,7 @@ def _changes(material: Material, one: pd.Series, money: str) -> Section:
     ]
     steps = material.decided(
         NAME,
-        f"""SELECT round(floor(change / {STEP} + 0.5) * {STEP}, 4) AS change, count(*) AS items,
+        f"""SELECT round(sign(change) * ceil(abs(change) / {STEP} - 1e-6) * {STEP}, 4) AS change, count(*) AS items,
             sum(margin_change)::DOUBLE AS money FROM decisions WHERE change <> 0 GROUP BY 1 ORDER BY 1""",
     )
     rules = material.decided(
