@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import pytest
 
 from ecomine import deployment, layout, lock
-from ecomine.errors import LockedError
+from ecomine.errors import GateError, LockedError, SettingsError
 from ecomine.store import Store
 from flows.walk import plain, walk
 from tests.conftest import LENIENT, PROJECT, bring_candidate, change_params, make_workspace
@@ -278,6 +279,26 @@ def test_notices_reach_a_web_hook_and_a_mailbox(prefect: Prefect, workspace: Pat
     assert "B0/hush" not in done.stdout + done.stderr
     document = prefect.call("GET", "block_types/slug/custom-webhook/block_documents/name/floor")
     assert "B0/hush" not in json.dumps(document), "the address is kept as a secret"
+
+
+@pytest.mark.parametrize(("error", "kind"), [(GateError, "refused"), (SettingsError, "failed")])
+def test_a_gate_is_told_apart_from_other_failures(
+    error: type[Exception], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.states import Failed
+
+    from flows import notices
+    from flows.deployment import deploy
+
+    told: list[tuple[str, ...]] = []
+    monkeypatch.setattr(notices, "notify", lambda *what: told.append(what))
+    run = FlowRun(flow_id=uuid4(), name="calm-otter", parameters={"workspace": "/shop"})
+    notices.told_end(deploy, run, Failed(data=error("it is too slow")))
+    ((subject, body, *where),) = told
+    assert subject == ("deploy stopped at a gate" if kind == "refused" else "deploy failed")
+    assert body.startswith("it is too slow\n")
+    assert where == [kind, Path("/shop")]
 
 
 def test_the_road_walked_twice_changes_no_byte(walked: Path, tmp_path: Path) -> None:
