@@ -42,6 +42,10 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+CRON = (r"[-\d*/,A-Za-z]+( [-\d*/,A-Za-z]+){4}", "five fields of cron, such as 0 3 * * 1 for Monday 03:00 UTC")
+"""When something starts by itself."""
+
+
 @dataclass(frozen=True)
 class EngineParams:
     """Where table expressions run."""
@@ -244,6 +248,15 @@ class SimulationParams:
 
 
 @dataclass(frozen=True)
+class SchedulesParams:
+    """When flows start by themselves: minute, hour, day, month, weekday, UTC; null switches one off."""
+
+    score: str | None = setting("0 5 * * *", "decisions of the deployed versions on fresh features", like=CRON)
+    retrain: str | None = setting("0 3 * * 1", "the whole road for every domain", like=CRON)
+    monitor: str | None = setting("20 * * * *", "a look at data, features, scores and answers", like=CRON)
+
+
+@dataclass(frozen=True)
 class RunParams:
     """Patience of flow runs: with a server that is away, with another run at work, with a step that hangs."""
 
@@ -278,6 +291,9 @@ class Params:
     as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
     seed: int = setting(42, "seed of everything random", at_least=0, at_most=2**31 - 1)
     domains: list[str] = setting(["profiling", "recommendation"], "domains to run, in this order")
+    parallel_domains: int = setting(
+        1, "domains that the flow `retrain` works on at once, each in a process of its own", at_least=1, at_most=64
+    )
     engine: EngineParams = field(default_factory=EngineParams)
     sql: SqlParams = field(default_factory=SqlParams)
     cleaning: CleaningParams = field(default_factory=CleaningParams)
@@ -293,6 +309,7 @@ class Params:
     challenger: ChallengerParams = field(default_factory=ChallengerParams)
     monitoring: MonitoringParams = field(default_factory=MonitoringParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)
+    schedules: SchedulesParams = field(default_factory=SchedulesParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ecomine.errors import EcomineError, SettingsError
+from flows import schedules
 
 FILE = "prefect.yaml"
 
@@ -75,9 +76,11 @@ def _entries(project: Path) -> list[dict[str, Any]]:
 
 def _serve(workspace: Path, project: Path) -> None:
     from prefect import serve
+    from prefect.utilities.templating import apply_values
 
+    times = {"schedules": schedules.read(str(workspace))}
     deployments = []
-    for entry in _entries(project):
+    for entry in apply_values(_entries(project), times):
         file, function = entry["entrypoint"].split(":")
         flow = getattr(importlib.import_module(Path(file).with_suffix("").as_posix().replace("/", ".")), function)
         deployments.append(

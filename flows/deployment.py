@@ -8,10 +8,10 @@ from ecomine import deployment
 from ecomine.domains import DOMAINS
 from ecomine.stages import Context, run
 from flows import notices
+from flows.forms import DomainName
 from flows.one_writer import one_writer
 from flows.progress import tell
 from flows.releases import told
-from flows.retrain import DomainName
 
 TOO_LONG = 3600
 """Seconds: a version loads, answers and is compared in minutes."""

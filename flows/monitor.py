@@ -6,13 +6,15 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from ecomine import monitoring
+from ecomine.lock import holder
 from ecomine.monitoring.report import HEADER, rows, told
 from ecomine.stages import Context
 from flows import automation
+from flows.notices import DRIFT, notify, told_end
 from flows.progress import tell
 
 
-@flow(name="monitor", log_prints=False, validate_parameters=True)
+@flow(name="monitor", validate_parameters=True, persist_result=False, on_failure=[told_end], on_crashed=[told_end])
 def monitor(retrain: bool = True, workspace: str = ".") -> None:
     """Compare what happens in the shop with what the deployed versions were trained on.
 
@@ -22,6 +24,9 @@ def monitor(retrain: bool = True, workspace: str = ".") -> None:
     """
     folder, say = Path(workspace).resolve(), tell()
     context = Context.of(folder, say)
+    if (writer := holder(context.store)) is not None:
+        say(f"left for the next time: this workspace is being written to ({writer})")
+        return
     ready = retrain and automation.install(folder, say)
     look = monitoring.monitor(context)
     create_table_artifact(
@@ -35,6 +40,7 @@ def monitor(retrain: bool = True, workspace: str = ".") -> None:
             key="alarms",
             description="What has come up since the last look",
         )
+        notify(told(look), "\n".join(f"{alarm.domain}: {alarm.name}: {alarm.why}" for alarm in new), DRIFT, folder)
     drifted: dict[str, list[monitoring.Alarm]] = {}
     for alarm in new:
         say(f"ALARM {alarm.domain}: {alarm.name}: {alarm.why}")

@@ -3,7 +3,7 @@
 `retrain` walks it with a Prefect task a step; `ecomine run --no-server` walks it as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,22 @@ from flows.releases import told
 Finished = list[tuple[str, str | None]]
 """Stages that ran, by name, each with its domain."""
 
+Road = Sequence[tuple[Stage, str | None]]
+Done = Callable[[Stage, str | None], None]
+
 
 @dataclass(frozen=True)
 class Way:
-    """How a step is taken, what was made is recorded, and who is told."""
+    """How a step is taken, what was made is recorded, and who is told.
+
+    beside: how the roads of several domains are walked at once; None walks them one after the other.
+    """
 
     step: Callable[[str, str | None], None]
     record: Callable[[Finished], None]
     say: Callable[[str], None]
     deployed: Callable[[str, str], None] = lambda domain, digest: None
+    beside: Callable[[Sequence[Road], Done], None] | None = None
 
 
 def walk(domains: list[str], deploy: bool, folder: Path, way: Way) -> None:
@@ -37,15 +44,24 @@ def walk(domains: list[str], deploy: bool, folder: Path, way: Way) -> None:
     finished: list[tuple[Stage, str | None]] = []
     with workspace_lock(Store(folder), f"the road for {', '.join(domains)}"):
         try:
-            for stage, domain in steps(domains):
-                if stage.tracked:
-                    way.step(stage.name, domain)
-                    finished.append((stage, domain))
+            _make(domains, way, lambda stage, domain: finished.append((stage, domain)))
         finally:
             if finished:
                 way.record([(stage.name, domain) for stage, domain in finished])
         if deploy:
             _deploy(domains, folder, way)
+
+
+def _make(domains: list[str], way: Way, done: Done) -> None:
+    """Every stage that makes files, the shared ones first."""
+    road = [(stage, domain) for stage, domain in steps(domains) if stage.tracked]
+    roads = [[step for step in road if step[1] == domain] for domain in (None, *domains)]
+    together = way.beside if len(domains) > 1 else None
+    for stage, domain in roads[0] if together else road:
+        way.step(stage.name, domain)
+        done(stage, domain)
+    if together:
+        together(roads[1:], done)
 
 
 def plain(folder: Path, say: Callable[[str], None]) -> Way:

@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.domain import Domain, Inputs
 from ecomine.profiling.churn import ChurnModel
 from ecomine.profiling.evaluation import evaluate
+from ecomine.profiling.explaining import explain
 from ecomine.profiling.features import SERVICE, label
 from ecomine.profiling.intent import PurchaseIntent
 from ecomine.profiling.lifetime import LifetimeValue
@@ -61,4 +62,5 @@ DOMAIN = Domain(
     check=check,
     tunable=TUNABLE,
     succeed=succeed,
+    explain=explain,
 )

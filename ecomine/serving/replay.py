@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ecomine.deployment import load, minded, publication
+from ecomine.deployment import load, minded, publication, scores
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer
@@ -16,7 +15,7 @@ from ecomine.serving.lineup import PUBLISHED
 from ecomine.serving.published import Published
 from ecomine.serving.receipts import Read, Receipt
 from ecomine.serving.routes import PLAIN, QUESTIONS
-from ecomine.serving.seat import Answers
+from ecomine.serving.seat import Answers, Rows
 from ecomine.store import Store
 
 
@@ -54,7 +53,8 @@ class Replayer:
                 decisions = publication.apply(
                     domain, publication.decided(self._store, domain.name, receipt.model), matters
                 )
-                then = Published.of(domain, decisions, receipt.model, bundle.as_of)
+                known = scores.known_until(receipt.model, bundle.as_of)
+                then = Published.of(domain, decisions, receipt.model, known)
             else:
                 then = Answers(domain, model, bundle, (), recorded, receipt.heeded, matters)
             said = question(then, self._catalogue, **receipt.arguments)
@@ -75,11 +75,11 @@ class Recorded:
     def left(self) -> int:
         return len(self._reads)
 
-    def __call__(self, rows: pd.DataFrame) -> OnlineAnswer:
+    def __call__(self, rows: Rows) -> OnlineAnswer:
         if not self._reads:
             raise DeploymentError("features are read more often than when the answer was given")
         read = self._reads.pop(0)
-        asked = {key: rows[key].astype(str).tolist() for key in read.keys}
+        asked = {key: list(map(str, rows[key])) for key in read.keys}
         if asked != read.keys:
             raise DeploymentError("features are asked for other entities than when the answer was given")
         status = np.where(np.isnan(read.ages), Status.MISSING, Status.PRESENT)

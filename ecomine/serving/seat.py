@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from ecomine import layout
-from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication
+from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication, scores
 from ecomine.deployment.bundle import DECISIONS
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
@@ -27,9 +27,12 @@ log = logging.getLogger("ecomine.serving")
 RETRY_SECONDS = 30.0
 """Pause before what could not be opened is tried again; another version or online store is tried at once."""
 
+Rows: TypeAlias = pd.DataFrame | Mapping[str, Sequence[Any]]
+"""Of keys; a mapping of columns is quicker for one row."""
+
 Stamp = tuple[int, int] | None
 Stamps = tuple[Stamp, ...]
-"""Of the pointer, of the online store, and of the pointers of the domains that are minded."""
+"""Of the pointer, of the online store, and of the pointers of the domains that are minded, to versions and scores."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Answers:
     model: Any
     bundle: Bundle
     keys: Sequence[str]
-    look_up: Callable[[pd.DataFrame], OnlineAnswer]
+    look_up: Callable[[Rows], OnlineAnswer]
     heeded: Mapping[str, str] = field(default_factory=dict)
     matters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -166,7 +169,8 @@ class Seat:
         return self.stamp(), online, *self._others()
 
     def _others(self) -> Stamps:
-        return tuple(stamp_of(pointer(self.store, name)) for name in self.domain.heeds)
+        files = (of(self.store, name) for name in self.domain.heeds for of in (pointer, scores.pointer))
+        return tuple(stamp_of(path) for path in files)
 
 
 def _settle(answers: Answers) -> None:
