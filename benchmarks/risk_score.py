@@ -1,12 +1,12 @@
 """Scoring payments that are happening: time of one answer under a load of 200 requests a second.
 
 Protocol: a simulated shop walks the road with risk control alone and is served by uvicorn in a process of its own, as
-`ecomine serve` does it, receipts on; each payment is written to the event log, which is taken on beside. Payments are sent one by one at Poisson times of the given rate over
-keep-alive connections, whatever the server does meanwhile (an open load: a slow answer delays none of the others), so
-that times hold the queueing; a payment's clock starts when it is due. Every second payment is of customers, cards and
-devices of the shop, so that memory, event log and online store all have something to tell. The first seconds warm up
-and do not count. CPU is that of the whole server, over all that it does meanwhile; where others use the machine, it
-says more than the times.
+`ecomine serve` does it, receipts on; each payment is written to the event log, which is taken on beside. Payments are
+sent one by one at Poisson times of the given rate over keep-alive connections, whatever the server does meanwhile (an
+open load: a slow answer delays none of the others), so that times hold the queueing; a payment's clock starts when it
+is due. Every second payment is of customers, cards and devices of the shop, so that memory, event log and online store
+all have something to tell. The first seconds warm up and do not count. CPU is that of the whole server, over all that
+it does meanwhile; where others use the machine, it says more than the times.
 """
 
 import argparse

@@ -8,9 +8,9 @@ import duckdb
 import pandas as pd
 
 ORDER_COLUMNS = (
-    "value", "lines", "most_units", "units_to_usual", "price_to_usual", "price_below_usual",
-    "price_under_lowest", "price_level", "discount_share", "discount_weight", "discount_money", "new_items", "value_to_usual", "orders_minutes", "orders_day", "repeats_day",
-    "hour_distance", "new_place", "haste_elsewhere",
+    "value", "lines", "most_units", "units_to_usual", "price_to_usual", "price_below_usual", "price_under_lowest",
+    "price_level", "discount_share", "discount_weight", "discount_money", "new_items", "value_to_usual",
+    "orders_minutes", "orders_day", "repeats_day", "hour_distance", "new_place", "haste_elsewhere",
 )  # fmt: skip
 """What an order is judged by: logarithms, shares and counts."""
 
