@@ -117,19 +117,36 @@ class Range:
     whole: bool = False
 
 
+Report = Callable[[int, float], None]
+"""What a validation calls after each stretch of time: its number, and the value so far; may end it by raising."""
+
+
+def unreported(step: int, value: float) -> None:
+    """A report that nobody waits for."""
+
+
 @dataclass(frozen=True)
 class Tunable:
     """How a domain's settings are searched by validation inside the training period.
 
-    space: setting → range, or the values on offer.
+    space: setting → range, or the values on offer; `section.setting` for a setting of an inner section.
     widest(params) → params whose labelled rows hold all that any choice may need.
-    validate(train frame, params, seed, threads) → number, higher is better; the frame is that of `widest`, and what it
-    learns from must lie before what it judges by.
+    validate(train frame, params, seed, threads, report) → number, higher is better; the frame is that of `widest`, and
+    what it learns from must lie before what it judges by. It calls `report` after each stretch that it judges by.
     """
 
     space: Mapping[str, Range | tuple[Any, ...]]
-    widest: Callable[[Any], Any]
-    validate: Callable[[pd.DataFrame, Any, int, int], float]
+    validate: Callable[[pd.DataFrame, Any, int, int, Report], float]
+    widest: Callable[[Any], Any] = lambda params: params
+
+
+def over_time(stretches: int, judge: Callable[[int], float], report: Report = unreported) -> float:
+    """Mean of `judge(number)` over the stretches of time, the mean so far reported after each."""
+    values: list[float] = []
+    for number in range(stretches):
+        values.append(judge(number))
+        report(number, sum(values) / len(values))
+    return sum(values) / len(values)
 
 
 @dataclass(frozen=True)

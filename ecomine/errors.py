@@ -13,7 +13,8 @@ EcomineError
 ├── DeploymentError        a bundle that is absent, damaged or does not answer
 ├── StreamingError         events that cannot be written or read at this moment
 ├── UnavailableError       a database or a store that does not answer at this moment
-└── LockedError            another run writes to this workspace
+├── LockedError            another run writes to this workspace
+└── UnwellError            the doctor found a fault
 """
 
 
@@ -77,3 +78,9 @@ class UnavailableError(EcomineError):
 
 class LockedError(EcomineError):
     """Another run writes to this workspace."""
+
+
+class UnwellError(EcomineError):
+    """The doctor found a fault."""
+
+    exit_code = 1

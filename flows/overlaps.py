@@ -14,15 +14,19 @@ from prefect.client.schemas.filters import (
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 
 WAITING = [StateType.SCHEDULED, StateType.PENDING]
 HEEDED = [*WAITING, StateType.RUNNING, StateType.COMPLETED]
 """States in which a newer run stands in an older one's place; one that failed does not."""
+
+SCHEDULED = "auto-scheduled"
+"""Tag that Prefect gives each run that a schedule makes."""
 
 AT_MOST = 200
 """Runs looked at, as many as Prefect gives at a time; where more piled up, the next run sees the rest."""
@@ -36,9 +40,9 @@ def superseded() -> str | None:
     """
     context = FlowRunContext.get()
     run = context.flow_run if context else None
-    if run is None or run.deployment_id is None or not run.auto_scheduled or run.run_count > 1:
+    if run is None or run.deployment_id is None or SCHEDULED not in run.tags or run.run_count > 1:
         return None
-    due = [one for one in _due(run.deployment_id) if one.auto_scheduled]
+    due = _due(run.deployment_id)
     newest = max(due, key=_moment, default=run)
     with get_client(sync_client=True) as client:
         for one in due:
@@ -47,12 +51,18 @@ def superseded() -> str | None:
     return _told(newest) if _moment(newest) > _moment(run) else None
 
 
+def skipped(why: str) -> State[None]:
+    """How a run ends that had begun before it knew: a Cancelled one would be an error to the worker that started it."""
+    return Completed(name="Skipped", message=why)
+
+
 def _due(deployment: Any) -> list[FlowRun]:
-    """Runs of a deployment that should have begun by now and did not fail, newest first."""
+    """Scheduled runs of a deployment that should have begun by now and did not fail, newest first."""
     with get_client(sync_client=True) as client:
         return client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
                 deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
+                tags=FlowRunFilterTags(all_=[SCHEDULED]),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=HEEDED)),
                 expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
             ),

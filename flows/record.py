@@ -2,10 +2,15 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import chdir
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ecomine.errors import EcomineError, LockedError
+from ecomine.errors import EcomineError, LockedError, SettingsError
 from ecomine.stages import Stage
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> bool:
@@ -15,7 +20,7 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
     """
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
@@ -24,9 +29,9 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
         return False
     with repo:
         try:
-            for stage, domain in finished:
-                if stage.tracked:
-                    repo.commit(f"{stage.name}@{domain}" if domain else stage.name, force=True)
+            with chdir(repo.root_dir), lock_repo(repo):  # DVC tells files from where it stands
+                _commit(repo, [f"{stage.name}@{domain}" if domain else stage.name
+                               for stage, domain in finished if stage.tracked])  # fmt: skip
         except LockError as error:
             raise LockedError(f"DVC is at work in {workspace.name}; try again when it is done ({error}).") from error
         except DvcException as error:
@@ -34,6 +39,27 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
                 f"What was made could not be recorded with DVC: {error}. `dvc status` says more."
             ) from error
     return True
+
+
+def _commit(repo: "Repo", names: list[str]) -> None:
+    """What `repo.commit(name, force=True)` does for each name, with one reading and one writing of dvc.lock.
+
+    Raw tables that DVC keeps, too, were read as they are now, so these are recorded with the stages.
+    """
+    known = {getattr(stage, "name", stage.relpath): stage for stage in repo.index.stages}
+    absent = [name for name in names if name not in known]
+    if absent:
+        raise SettingsError(f"dvc.yaml has no stage {', '.join(absent)}; it has those of `domains` in params.yaml.")
+    stages = [known[name] for name in names]
+    read = {given.fs_path for stage in stages for given in stage.deps}
+    kept = [one for one in known.values() if one.is_data_source and {out.fs_path for out in one.outs} & read]
+    for stage in (*kept, *stages):
+        stage.save()
+        stage.commit()
+    for stage in kept:
+        stage.dump()
+    if stages:
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def own_repository(workspace: Path) -> None:

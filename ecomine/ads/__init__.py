@@ -23,6 +23,7 @@ from ecomine.ads.placing import DECISION_COLUMNS
 from ecomine.ads.policy import Surroundings, decide
 from ecomine.ads.response import ClickModel, ConversionModel
 from ecomine.ads.sanity import check
+from ecomine.ads.tunable import TUNABLE
 from ecomine.ads.uplift import UpliftModel, UpliftSettings
 from ecomine.domain import Domain, Inputs
 
@@ -71,6 +72,7 @@ DOMAIN = Domain(
     decide=placing.decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     heeds=HEEDS,
     explain=explain,
 )

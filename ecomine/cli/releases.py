@@ -12,16 +12,6 @@ if TYPE_CHECKING:
     from ecomine.stages import Context
 
 
-def status(options: argparse.Namespace) -> None:
-    """What is deployed."""
-    from ecomine import deployment
-    from ecomine.stages import Context
-    from ecomine.summary import status
-
-    for row in deployment.status(Context.of(options.workspace)):
-        print(status(row))
-
-
 def monitor(options: argparse.Namespace) -> None:
     """Look whether what is deployed still fits."""
     from ecomine import monitoring
@@ -92,13 +82,20 @@ def rollback(options: argparse.Namespace) -> None:
 
 
 def history(options: argparse.Namespace) -> None:
-    """Every change of what is deployed or tried."""
-    from ecomine import deployment
+    """Every change of what is deployed or tried, of one domain or of all that ever had one."""
+    from ecomine import deployment, layout
+    from ecomine.domains import DOMAINS
     from ecomine.stages import Context
     from ecomine.summary import history
 
-    for entry in deployment.history(Context.of(options.workspace).store, named_domain(options.domain).name):
-        print(history(entry))
+    store = Context.of(options.workspace).store
+    if options.domain:
+        for entry in deployment.history(store, named_domain(options.domain).name):
+            print(history(entry))
+        return
+    for name in DOMAINS:
+        if store.exists(layout.DEPLOYMENTS.format(domain=name)) and (entries := deployment.history(store, name)):
+            print("\n".join([name, *map(history, entries)]))
 
 
 def mirror(options: argparse.Namespace) -> None:

@@ -2,9 +2,15 @@
 
 import argparse
 import os
+import sys
 import time
+from pathlib import Path
 
 from ecomine.cli.options import named_domain, say
+from ecomine.params import FILE
+
+CODE = "ECOMINE_CODE"
+"""Folder of the checkout whose code a stage was started with on purpose."""
 
 
 def init(options: argparse.Namespace) -> None:
@@ -77,30 +83,32 @@ def _enter(options: argparse.Namespace) -> None:
 
 def stage(options: argparse.Namespace) -> None:
     """Run one stage."""
+    _with_code_of(options.workspace, options.typed)
     from ecomine.stages import Context, run
 
     run(options.name, options.domain, Context.of(options.workspace, say))
 
 
-def tune(options: argparse.Namespace) -> None:
-    """Search a domain's settings and queue what was found."""
-    from ecomine.stages import Context
-    from ecomine.tuning import tune
-    from flows.experiments import queue
+def _with_code_of(workspace: Path, typed: list[str]) -> None:
+    """Go on in a process with the code that DVC looks at, where another one was installed.
 
-    context = Context.of(options.workspace, say)
-    found = tune(context, named_domain(options.domain), options.minutes, options.trials)
-    print(f"{options.domain}: {found.start:.4f} with the settings at hand, {found.value:.4f} with the best found")
-    if not found.settings:
-        print("nothing better was found; params.yaml stays as it is")
+    An experiment runs in a copy of the checkout as it was when it was queued; what is edited meanwhile is not its code.
+    """
+    import yaml
+
+    try:
+        project = (workspace / str(yaml.safe_load((workspace / FILE).read_text())["project"])).resolve()
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        return  # what is wrong with the settings is told by who reads them
+    if not (project / "ecomine/__init__.py").is_file() or project == Path(__file__).resolve().parents[2]:
         return
-    changes = [f"{options.domain}.{name}={value}" for name, value in found.settings.items()]
-    experiment = queue(options.workspace, changes)
-    print("\n".join(f"  {change}" for change in changes))
-    if experiment:
-        print(f"queued as the DVC experiment {experiment}. Run it: dvc exp run --run-all, then dvc exp show")
-    else:
-        print("Experiments need a workspace in git. Run the road with them after you wrote them into params.yaml.")
+    if os.environ.get(CODE) == os.fspath(project):
+        return
+    path = os.pathsep.join(filter(None, [os.fspath(project), os.environ.get("PYTHONPATH")]))
+    start = "import sys; from ecomine.cli import main; sys.exit(main())"
+    environment = {**os.environ, "PYTHONPATH": path, CODE: os.fspath(project)}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-c", start, *typed], environment)
 
 
 def quarantine(options: argparse.Namespace) -> None:

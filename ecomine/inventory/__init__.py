@@ -21,6 +21,7 @@ from ecomine.inventory.policy import DECISION_COLUMNS, decide
 from ecomine.inventory.rates import RateForecaster
 from ecomine.inventory.replenishment import ReplenishmentPolicy
 from ecomine.inventory.sanity import check
+from ecomine.inventory.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -63,5 +64,6 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     explain=explain,
 )

@@ -19,6 +19,7 @@ from ecomine.pricing.optimiser import PriceOptimizer
 from ecomine.pricing.params import DemandParams, OptimiserParams, PersonalParams, PriceRules, PricingParams
 from ecomine.pricing.policy import DECISION_COLUMNS, decide
 from ecomine.pricing.sanity import check
+from ecomine.pricing.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -57,6 +58,7 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     heeds={"inventory": CLEARING},
     explain=explain,
 )

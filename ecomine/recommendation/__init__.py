@@ -9,6 +9,7 @@ import pandas as pd
 
 from ecomine.domain import Domain, Inputs
 from ecomine.recommendation.evaluation import evaluate
+from ecomine.recommendation.explaining import explain
 from ecomine.recommendation.features import SERVICE, label
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
@@ -53,5 +54,6 @@ DOMAIN = Domain(
     check=check,
     tunable=TUNABLE,
     heeds={"inventory": RUNNING_OUT},
+    explain=explain,
     watch=WATCH,
 )

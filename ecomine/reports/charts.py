@@ -11,6 +11,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ecomine.reports.page import WORDS, Column
+
 INK, MUTED, RULE, PAPER = "var(--ink)", "var(--muted)", "var(--rule)", "var(--paper)"
 HUES = tuple(f"var(--hue-{place})" for place in range(1, 9))
 ACCENT = HUES[0]
@@ -38,13 +40,19 @@ CONFIG: Mapping[str, Any] = {
     "tick": {"color": ACCENT},
 }  # fmt: skip
 
-FORMATS = {"share": ".0%", "count": ",.0f", "money": ",.2f", "number": ",.3~g", "ratio": ",.2f", "signed": "+,.2f"}
-"""Form of a value → its D3 format on an axis."""
+AXES = {"share": "~%", "count": ",d"}
+"""Form of a value → its format on an axis, where it is not what suits the distance of the ticks."""
+
+FORMATS = {"share": ".1%", "count": ",.0f", "money": ",.2f", "number": ",.3~g", "ratio": ",.2f", "signed": "+,.2f"}
+"""Form of a value → its D3 format where it is told."""
 
 
 def specification(chart: Any, description: str) -> dict[str, Any]:
-    """A Vega-Lite specification as plain JSON, in the style of the pages; the same for the same chart."""
-    made = chart if isinstance(chart, dict) else chart.to_dict()
+    """A Vega-Lite specification as plain JSON, in the style of the pages; the same for the same chart.
+
+    Altair's own check against the schema takes as long as all else; a browser draws every chart in the tests.
+    """
+    made = chart if isinstance(chart, dict) else chart.to_dict(validate=False)
     made = json.loads(json.dumps(made, default=str))
     made["config"] = dict(CONFIG)
     made["description"] = description
@@ -56,24 +64,29 @@ def specification(chart: Any, description: str) -> dict[str, Any]:
     return made
 
 
-def x(field: str, title: str, form: str = "number", **more: Any) -> alt.X:
+def x(field: str, title: str, form: str = "number", ticks: int = 6, **more: Any) -> alt.X:
     """A horizontal axis of numbers (`field`), with its title and unit."""
-    return alt.X(f"{field}:Q", title=title, axis=alt.Axis(format=FORMATS.get(form, ""), tickCount=6), **more)
+    return alt.X(f"{field}:Q", title=title, axis=_axis(form, ticks), **more)
 
 
 def y(field: str, title: str, form: str = "number", **more: Any) -> alt.Y:
     """A vertical axis of numbers (`field`), with its title and unit."""
-    return alt.Y(f"{field}:Q", title=title, axis=alt.Axis(format=FORMATS.get(form, ""), tickCount=5), **more)
+    return alt.Y(f"{field}:Q", title=title, axis=_axis(form, 5), **more)
 
 
 def tips(**fields: tuple[str, str]) -> list[alt.Tooltip]:
     """What a mark says when pointed at: field → (title, form); the form `text` is for names."""
     return [
         alt.Tooltip(name, title=title, type="nominal")
-        if form == "text"
+        if form in WORDS
         else alt.Tooltip(name, title=title, type="quantitative", format=FORMATS.get(form, ""))
         for name, (title, form) in fields.items()
     ]
+
+
+def told(columns: Mapping[str, Column], *names: str) -> list[alt.Tooltip]:
+    """What a mark says of the columns of a table, or of those named."""
+    return tips(**{name: (columns[name].label, columns[name].form) for name in names or columns})
 
 
 def lines(
@@ -135,11 +148,16 @@ def heat(
     told = tips(**{down: (down_title, "text"), across: (across_title, "text"), value: (title, form)})
     strength = alt.Opacity(f"{value}:Q", title=title, scale=alt.Scale(range=[0.06, 1]), legend=None)
     cells = base.mark_rect(color=ACCENT, stroke=PAPER).encode(opacity=strength, tooltip=told)
-    words = base.mark_text(fontSize=11).encode(text=alt.Text(f"{value}:Q", format=FORMATS.get(form, "")))
+    rounded = ".0%" if form == "share" else FORMATS.get(form, "")
+    words = base.mark_text(fontSize=11).encode(text=alt.Text(f"{value}:Q", format=rounded))
     # Words on the strongest cells are in the colour of the paper, so that they can be read.
     most = float(frame[value].max()) if len(frame) else 1.0
     ink = alt.condition(f"datum['{value}'] > {most * 0.55}", alt.value("var(--on-hue)"), alt.value(INK))
     return alt.layer(cells, words.encode(color=ink))
+
+
+def _axis(form: str, ticks: int) -> alt.Axis:
+    return alt.Axis(tickCount=ticks, format=AXES[form]) if form in AXES else alt.Axis(tickCount=ticks)
 
 
 def _tip(axis: Any) -> alt.Tooltip:

@@ -20,6 +20,7 @@ from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError, FeatureError
 from ecomine.pseudonyms import Pseudonyms
 from ecomine.reports.language import TEXTS
+from ecomine.reports.page import Column
 
 if TYPE_CHECKING:
     from ecomine.stages import Context
@@ -60,6 +61,10 @@ class Material:
         except KeyError:
             raise FeatureError(f"There is no text {key!r} in {self.language}; see ecomine/reports/language.") from None
         return text.format(**values) if values else text
+
+    def column(self, key: str, form: str = "text") -> Column:
+        """A column of a table that is headed by the text of a key."""
+        return Column(self.text(key), form)
 
     def or_text(self, key: str, otherwise: str) -> str:
         """The text of a key, or `otherwise` where there is none."""

@@ -17,6 +17,7 @@ MISSING = "–"
 FORMS = {
     "text": "{}",
     "english": "{}",
+    "age": "{}",
     "count": "{:,.0f}",
     "money": "{:,.2f}",
     "signed": "{:+,.2f}",
@@ -27,6 +28,10 @@ FORMS = {
     "megabytes": "{:.1f} MB",
 }
 """Form → how a value is written."""
+
+
+WORDS = ("text", "english", "age")
+"""Forms that are no numbers: text, text in English whatever the page, a moment whose age the browser tells."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def shown(value: Any, form: str = "text") -> str:
         return MISSING
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         return "✓" if value else "✗"
-    if form in ("text", "english") and isinstance(value, float):
+    if form in WORDS and isinstance(value, float):
         form = "number"
     return FORMS[form].format(value) if not isinstance(value, str) else value
 

@@ -38,7 +38,7 @@ def metrics_table(material: Material, domain: str, title: str, columns: dict[str
 
 def money_section(material: Material, domain: str) -> Section:
     """What the decisions were worth on the test period, against the baselines, with intervals."""
-    text, methods = material.text, material.methods(domain)
+    text, column, methods = material.text, material.column, material.methods(domain)
     if not methods:
         return Section(text("site.money"))
     found = [(name, material.worth(domain, name)) for name in methods]
@@ -47,10 +47,10 @@ def money_section(material: Material, domain: str) -> Section:
         [{"method": called[name], "mean": one.mean, "low": one.low, "high": one.high} for name, one in found]
     )
     columns = {
-        "method": Column(text("site.method")),
-        "mean": Column(text("site.money_axis"), "money"),
-        "low": Column(text("site.low"), "money"),
-        "high": Column(text("site.high"), "money"),
+        "method": column("site.method"),
+        "mean": column("site.money_axis", "money"),
+        "low": column("site.low", "money"),
+        "high": column("site.high", "money"),
     }
     own, best = found[0][1], material.best_baseline(domain)
     parts: list[Part] = [
@@ -76,7 +76,7 @@ def money_section(material: Material, domain: str) -> Section:
 
 def gate_section(material: Material, domain: str) -> Section:
     """Every check of the last gate, with its reason."""
-    text, file = material.text, layout.GATE.format(domain=domain)
+    text, column, file = material.text, material.column, layout.GATE.format(domain=domain)
     checks = material.gate(domain)["checks"]
     names = ["name", "value", "limit", "passed", "why"]
     frame = pd.DataFrame(checks, columns=names)
@@ -88,9 +88,9 @@ def gate_section(material: Material, domain: str) -> Section:
         columns=names,
     )
     columns = {
-        "name": Column(text("site.check")), "passed": Column(text("site.passed")),
-        "value": Column(text("site.value"), "number"), "limit": Column(text("site.limit"), "number"),
-        "why": Column(text("site.why"), "english"),
+        "name": column("site.check"), "passed": column("site.passed"),
+        "value": column("site.value", "number"), "limit": column("site.limit", "number"),
+        "why": column("site.why", "english"),
     }  # fmt: skip
     table = Table(f"{domain}-gate", text("site.gate"), frame, columns, sources)
     return Section(text("site.gate"), text("site.gate_text"), [table])
@@ -103,7 +103,7 @@ def explanation_section(
 
     outcomes: outcome as the domain names it → in the language of the page. people: units are ids of customers.
     """
-    explained, text = material.explanation(domain), material.text
+    explained, text, column = material.explanation(domain), material.text, material.column
     if explained is None or explained.drivers.empty:
         return []
     parts: list[Part] = []
@@ -113,14 +113,10 @@ def explanation_section(
             continue
         frame = frame.assign(direction=[text(f"site.{name}") for name in frame["direction"]])
         columns = {
-            "driver": Column(text("site.driver"), "english"), "strength": Column(text("site.strength"), "number"),
-            "share": Column(text("site.share"), "share"), "direction": Column(text("site.direction")),
+            "driver": column("site.driver", "english"), "strength": column("site.strength", "number"),
+            "share": column("site.share", "share"), "direction": column("site.direction"),
         }  # fmt: skip
-        tips = charts.tips(
-            driver=(text("site.driver"), "text"), strength=(text("site.strength"), "number"),
-            share=(text("site.share"), "share"), direction=(text("site.direction"), "text"),
-        )  # fmt: skip
-        drawn = charts.bars(frame, "driver", "", charts.x("strength", text("site.strength")), tips)
+        drawn = charts.bars(frame, "driver", "", charts.x("strength", text("site.strength")), charts.told(columns))
         first = frame.iloc[0]
         described = text(
             "site.drivers_described",
@@ -146,8 +142,19 @@ def explanation_section(
             outcome=[outcomes.get(name, name) for name in cases["outcome"]],
         )
         columns = {
-            "unit": Column(text("site.unit")), "outcome": Column(text("site.outcome")),
-            "told": Column(text("site.told"), "number"), "because": Column(text("site.because"), "english"),
+            "unit": column("site.unit"), "outcome": column("site.outcome"),
+            "told": column("site.told", "number"), "because": column("site.because", "english"),
         }  # fmt: skip
         parts.append(Table(f"{domain}-cases", text("site.cases"), cases, columns))
     return [Section(text("site.why_title"), text("site.why_text", rows=EXPLAINED), parts)]
+
+
+def notices(material: Material, domain: str) -> list[str]:
+    """What a reader must know first: that the figures are not those of the deployed version."""
+    digest = material.status(domain)["digest"]
+    if digest is None or material.is_candidate_deployed(domain):
+        return []
+    failed = [check["why"] for check in material.gate(domain)["checks"] if not check["passed"]]
+    if failed:
+        return [material.text("site.not_deployed", why="; ".join(failed))]
+    return [material.text("site.other_version", digest=digest[:12])]

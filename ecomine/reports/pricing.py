@@ -10,7 +10,7 @@ from ecomine.reports.material import Material
 from ecomine.reports.page import Chart, Column, Figure, Page, Part, Section, Table
 
 NAME = "pricing"
-CHANGES, CURVES, ITEMS, CATEGORIES = 300, 4, 24, 14
+CHANGES, CURVES, ITEMS, CATEGORIES = 200, 5, 20, 20
 """Rows of the table of changes, items whose demand is drawn, items and categories whose elasticity is drawn."""
 
 STEP = 0.02
@@ -51,11 +51,13 @@ def _changes(material: Material, one: pd.Series, money: str) -> Section:
     ]
     steps = material.decided(
         NAME,
-        f"""SELECT round(floor(change / {STEP} + 0.5) * {STEP}, 4) AS change, count(*) AS items,
+        f"""SELECT round(sign(change) * ceil(abs(change) / {STEP} - 1e-6) * {STEP}, 4) AS change, count(*) AS items,
             sum(margin_change)::DOUBLE AS money FROM decisions WHERE change <> 0 GROUP BY 1 ORDER BY 1""",
     )
     rules = material.decided(
-        NAME, "SELECT binding_rule AS rule, count(*) AS items FROM decisions GROUP BY 1 ORDER BY 2 DESC, 1"
+        NAME,
+        """SELECT binding_rule AS rule, count(*) AS items FROM decisions WHERE binding_rule <> 'none' GROUP BY 1
+            ORDER BY 2 DESC, 1""",
     )
     if len(steps):
         up = charts.y("items", text("pricing.items"), "count")
@@ -71,6 +73,7 @@ def _changes(material: Material, one: pd.Series, money: str) -> Section:
             "money": Column(text("pricing.gain", money=money), "signed"),
         }
         figures.append(Chart("pricing-changes", text("pricing.changes_chart"), described, drawn, steps, columns))
+    if len(rules):
         held = charts.bars(rules, "rule", text("pricing.rule"), charts.x("items", text("pricing.items"), "count"))
         told_rules = text("pricing.rules_described", rule=rules["rule"][0], items=int(rules["items"][0]))
         columns = {"rule": Column(text("pricing.rule"), "english"), "items": Column(text("pricing.items"), "count")}
@@ -127,14 +130,18 @@ def _curves(material: Material, money: str) -> Section:
                 continue
             drawn.append(
                 Chart(
-                    f"pricing-{kind}-{place}", text(f"pricing.curve_{kind}", item=name, money=money), described,
+                    f"pricing-{kind}-{place}", text(f"pricing.curve_{kind}", item=name, money=money),
+                    described if kind == "profit" else text("pricing.units_described", price=now["price"],
+                    units=now["units"], suggested=then["price"], then=then["units"]),
                     _curve(material, one, marked, kind, label), one, columns,
                 )
             )  # fmt: skip
     return Section(text("pricing.curves"), text("pricing.curves_text"), drawn)
 
 
-def _curve(material: Material, one: pd.DataFrame, marked: pd.DataFrame, kind: str, label: str) -> alt.LayerChart:
+def _curve(
+    material: Material, one: pd.DataFrame, marked: pd.DataFrame, kind: str, label: str
+) -> alt.LayerChart | alt.FacetChart:
     form = "money" if kind == "profit" else "count"
     across = charts.x("price", material.text("pricing.price"), "money", scale=alt.Scale(zero=False))
     base = alt.Chart(one)
@@ -167,6 +174,7 @@ def _elasticities(material: Material) -> Section:
     kinds = sums.groupby("category", as_index=False)[["elasticity", "low", "high", "weight", "items"]].sum()
     kinds = kinds.assign(**{name: kinds[name] / kinds["weight"] for name in ("elasticity", "low", "high")})
     kinds = kinds.sort_values(["weight", "category"], ascending=[False, True]).head(CATEGORIES)
+    kinds = kinds.assign(category=kinds["category"].str.split(" > ").str[-1])
     columns = {
         "elasticity": Column(text("pricing.elasticity"), "ratio"), "low": Column(text("site.low"), "ratio"),
         "high": Column(text("site.high"), "ratio"),

@@ -2,20 +2,22 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ecomine import layout
-from ecomine.reports import cards, charts, pricing, profiling, recommendation, start
+from ecomine.reports import ads, cards, charts, inventory, pricing, profiling, recommendation, risk, start
 from ecomine.reports.language import NAMES
 from ecomine.reports.material import Material
-from ecomine.reports.page import Chart, Column, Page, absent, shown
+from ecomine.reports.page import WORDS, Chart, Column, Page, absent, shown
 
 if TYPE_CHECKING:
     from ecomine.stages import Context
@@ -24,6 +26,9 @@ PAGES: Mapping[str, Callable[[Material], Page]] = {
     "profiling": profiling.page,
     "recommendation": recommendation.page,
     "pricing": pricing.page,
+    "inventory": inventory.page,
+    "risk": risk.page,
+    "ads": ads.page,
 }
 """Domain → how its page is made; a domain without one has its model card alone."""
 
@@ -39,11 +44,9 @@ def write(context: "Context") -> list[Path]:
     wanted: list[tuple[str, str, Callable[[Material], Page]]] = [(START, "", start.page)]
     wanted += [(name, name, PAGES[name]) for name in material.domains if name in PAGES]
     wanted += [(cards.name(name), name, cards.of(name)) for name in material.domains if material.status(name)["digest"]]
-    template = _environment().get_template("page.html.j2")
     for name, domain, make in wanted:
         for language in NAMES:
-            page = _made(name, make, material.spoken(language))
-            text = template.render(**_around(material.spoken(language), page, name, domain, first))
+            text = _made(material.spoken(language), name, domain, make)
             written.append(_write(context, address(name, language, first), text))
     _clear(context, {path.name for path in written})
     return written
@@ -58,20 +61,23 @@ def address(name: str, language: str, first: str) -> str:
     return f"{name}.html" if language == first else f"{name}.{language}.html"
 
 
-def _made(name: str, make: Callable[[Material], Page], material: Material) -> Page:
+def _made(material: Material, name: str, domain: str, make: Callable[[Material], Page]) -> str:
+    """A page as HTML; where it cannot be made, one that says why."""
+    template = _environment().get_template("page.html.j2")
     try:
-        return make(material)
+        return template.render(**_around(material, make(material), name, domain))
     except Exception as error:  # each page reads other files, and none may take the others with it
         why = f"{type(error).__name__}: {error}"
         if material.language == material.context.params.report.language:
             material.context.say(f"reports: the page {name} could not be made: {why}")
         title = material.or_text(f"site.{name.split('.')[0]}", name)
-        return Page(name, title, "", material.text("site.failed", why=why), [])
+        page = Page(name, title, "", material.text("site.failed", why=why), [])
+        return template.render(**_around(material, page, name, domain))
 
 
-def _around(material: Material, page: Page, name: str, domain: str, first: str) -> dict[str, Any]:
+def _around(material: Material, page: Page, name: str, domain: str) -> dict[str, Any]:
     """What the template wants to know besides the page."""
-    text, language = material.text, material.language
+    text, language, first = material.text, material.language, material.context.params.report.language
 
     def link(to: str) -> str:
         return address(to, language, first)
@@ -98,6 +104,7 @@ def _environment() -> jinja2.Environment:
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     made.globals |= {
         "shown": shown, "raw": _raw, "rows": _rows, "spec": _spec, "together": _together, "numeric": _numeric,
+        "code": _code,
     }  # fmt: skip
     return made
 
@@ -120,7 +127,8 @@ def _rows(
             [
                 {
                     "shown": shown(value, column.form), "number": number, "source": source,
-                    "value": _raw(value) if number else None, "english": column.form == "english",
+                    "value": _raw(value) if number or column.form == "age" else None,
+                    "age": column.form == "age" and not absent(value), "english": column.form == "english",
                 }
                 for value, source in zip(frame[name].tolist(), read, strict=True)
             ]
@@ -128,8 +136,17 @@ def _rows(
     return [list(row) for row in zip(*made, strict=True)]
 
 
+def _code(text: str) -> Markup:
+    """A text whose words in back quotes are code.
+
+    >>> _code("run `ecomine up` & look")
+    Markup('run <code>ecomine up</code> &amp; look')
+    """
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def _numeric(form: str) -> bool:
-    return form not in ("text", "english")
+    return form not in WORDS
 
 
 def _raw(value: Any) -> str:
@@ -152,7 +169,12 @@ def _spec(chart: Chart) -> Markup:
 def _assets(context: "Context") -> Iterator[Path]:
     for file in sorted((FOLDER / "assets").iterdir()):
         yield _write(context, f"assets/{file.name}", file.read_text())
-    yield _write(context, "assets/vega.js", _vega())
+    vega = context.store.path(f"{layout.REPORTS}/assets/vega.js")
+    # To bundle it takes longer than to make all pages.
+    if vega.exists() and vega.read_text().startswith(_mark()):
+        yield vega
+    else:
+        yield _write(context, "assets/vega.js", _vega())
 
 
 @lru_cache(maxsize=1)
@@ -160,7 +182,13 @@ def _vega() -> str:
     """Vega, Vega-Lite and Vega-Embed in one script, from a Python package: no page asks a network for it."""
     from vl_convert import javascript_bundle
 
-    return "(function () {\n" + str(javascript_bundle("window.vegaEmbed = vegaEmbed;")) + "\n})();\n"
+    bundled = str(javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    return f"{_mark()}\n(function () {{\n{bundled}\n}})();\n"
+
+
+def _mark() -> str:
+    """First line of the bundled script, which tells what it was made from."""
+    return f"/* Vega, bundled by vl-convert {version('vl-convert-python')} */"
 
 
 def _write(context: "Context", name: str, text: str) -> Path:

@@ -20,6 +20,7 @@ from ecomine.risk.params import CostParams, RiskParams
 from ecomine.risk.policy import DECISION_COLUMNS, decide
 from ecomine.risk.sanity import check
 from ecomine.risk.scorecard import CreditScorecard
+from ecomine.risk.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -58,5 +59,6 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     explain=explain,
 )

@@ -10,6 +10,7 @@ async function drawAll() {
     const place = figure.querySelector(".drawing");
     try {
       const spec = JSON.parse(figure.querySelector(".spec").textContent);
+      if (place.clientWidth < 420) spec.config.legend.columns = place.clientWidth < 300 ? 1 : 2;
       // `ast` has expressions interpreted, so that the page works where a server forbids to make code from text.
       await vegaEmbed(place, spec, { mode: "vega-lite", renderer: "svg", actions: false, ast: true, tooltip: { disableDefaultStyle: true } });
       drawn += 1;
@@ -111,5 +112,7 @@ function aged(time) {
 
 document.querySelectorAll(".table").forEach(prepared);
 document.querySelectorAll("time[data-age]").forEach(aged);
+// Data Docs show values of rows, so a server does not offer them: there the link would lead nowhere.
+if (location.protocol !== "file:") document.querySelectorAll("a[data-file]").forEach((link) => link.replaceWith(link.textContent));
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => (one.open = true)));
 drawAll();

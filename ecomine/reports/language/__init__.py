@@ -5,12 +5,12 @@ A key is `<page>.<what>`; `site.*` is for all pages. A test holds the languages 
 
 from collections.abc import Mapping
 
-from ecomine.reports.language import cards, pricing, profiling, recommendation, shop, site, start
+from ecomine.reports.language import ads, cards, inventory, pricing, profiling, recommendation, risk, shop, site, start
 
 NAMES: Mapping[str, str] = {"en": "English", "zh": "中文"}
 """The languages, by their codes, with their own names."""
 
-_MODULES = (site, start, profiling, recommendation, cards, shop, pricing)
+_MODULES = (site, start, profiling, recommendation, cards, shop, pricing, inventory, risk, ads)
 
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {key: text for module in _MODULES for key, text in module.EN.items()},

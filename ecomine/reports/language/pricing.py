@@ -37,6 +37,7 @@ EN = {
     "pricing.curve_units": "{item}: units a week by price",
     "pricing.curve_described": "At today's price of {price:.2f} it brings {profit:,.2f} {money} a week; at "
     "{suggested:.2f}, {then:,.2f} ({low:,.2f} to {high:,.2f}).",
+    "pricing.units_described": "At {price:.2f} it sells {units:,.0f} units a week, at {suggested:.2f} {then:,.0f}.",
     "pricing.curve_kept": "At today's price of {price:.2f} it brings {profit:,.2f} {money} a week; no change is "
     "suggested.",
     "pricing.mark": "mark",
@@ -51,8 +52,8 @@ EN = {
     "pricing.item_name": "product",
     "pricing.category": "category",
     "pricing.elasticity_item": "Elasticity of the products that sell most, with 95% interval",
-    "pricing.elasticity_category": "Elasticity of the categories that sell most, weighted by units, with the mean ends "
-    "of their products' intervals",
+    "pricing.elasticity_category": "Elasticity of the categories that sell most, weighted by units, with the mean "
+    "ends of their products' intervals",
     "pricing.elasticity_described": "Most sold: {name}, elasticity {value:.2f} ({low:.2f} to {high:.2f}).",
     "pricing.forecasts": "How true the forecasts came",
     "pricing.forecasts_text": "Units of the test weeks, which no model had seen. WAPE is the sum of absolute errors "
@@ -127,8 +128,9 @@ ZH = {
     "pricing.curves_text": "调价收益最大的商品。色带为弹性 95% 区间所允许的范围；标记为现价与建议价。",
     "pricing.curve_profit": "{item}：不同价格下的每周{money}",
     "pricing.curve_units": "{item}：不同价格下的每周销量",
-    "pricing.curve_described": "现价 {price:.2f} 每周带来{money} {profit:,.2f}；建议价 {suggested:.2f} 为 {then:,.2f}"
-    "（{low:,.2f} 至 {high:,.2f}）。",
+    "pricing.curve_described": "现价 {price:.2f} 每周带来{money} {profit:,.2f}；建议价 {suggested:.2f} 为 "
+    "{then:,.2f}（{low:,.2f} 至 {high:,.2f}）。",
+    "pricing.units_described": "价格 {price:.2f} 时每周售出 {units:,.0f} 件，{suggested:.2f} 时为 {then:,.0f} 件。",
     "pricing.curve_kept": "现价 {price:.2f} 每周带来{money} {profit:,.2f}；不建议调整。",
     "pricing.mark": "标记",
     "pricing.mark.present": "现价",
@@ -136,8 +138,8 @@ ZH = {
     "pricing.price": "价格（金额）",
     "pricing.units": "每周销量",
     "pricing.elasticities": "需求对价格的反应",
-    "pricing.elasticities_text": "弹性为 −2 表示：价格上涨 1%，销量下降 2%。"
-    "{items:,} 件商品中有 {own:,} 件由自身数据得出，其余取自所属品类。",
+    "pricing.elasticities_text": "弹性为 −2 表示：价格上涨 1%，销量下降 2%。{items:,} 件商品中有 {own:,} "
+    "件由自身数据得出，其余取自所属品类。",
     "pricing.elasticity": "弹性",
     "pricing.item_name": "商品",
     "pricing.category": "品类",

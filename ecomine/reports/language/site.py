@@ -24,8 +24,8 @@ EN = {
     "site.as_of": "Data up to {date}",
     "site.version": "Deployed version {digest}",
     "site.nothing_deployed": "Nothing is deployed yet",
-    "site.not_deployed": "The figures below are those of the last candidate. It is not deployed, since a check of its "
-    "gate failed: {why}. Decisions are those of the deployed version.",
+    "site.not_deployed": "The figures below are those of the last candidate. It is not deployed, since a check of "
+    "its gate failed: {why}. Decisions are those of the deployed version.",
     "site.other_version": "The figures below are those of the last candidate, which is not the deployed version "
     "({digest}). Decisions are those of the deployed version.",
     "site.failed": "This page could not be made: {why}",
@@ -42,15 +42,15 @@ EN = {
     "site.money": "What it is worth",
     "site.money_text": "Money a unit on the test period, with {confidence:.0%} intervals over {units:,} units.",
     "site.money_chart": "Money a unit by method, with its interval",
-    "site.money_described": "The model's decisions are worth {model:.2f} a unit ({low:.2f} to {high:.2f}); the best "
-    "baseline, {baseline}, {rival:.2f}.",
+    "site.money_described": "The model's decisions are worth {model:.2f} a unit ({low:.2f} to {high:.2f}); the "
+    "best baseline, {baseline}, {rival:.2f}.",
     "site.money_axis": "money a unit",
     "site.low": "lower end",
     "site.high": "upper end",
     "site.gain": "gain over {baseline}, money a unit",
     "site.why_title": "What moves the predictions",
-    "site.why_text": "Mean absolute contribution of each column to the prediction, on the scale of the model, over up "
-    "to {rows:,} rows of the test period. Names of columns are told in English.",
+    "site.why_text": "Mean absolute contribution of each column to the prediction, on the scale of the model, over "
+    "up to {rows:,} rows of the test period. Names of columns are told in English.",
     "site.driver": "driver",
     "site.strength": "mean |contribution|",
     "site.share": "share of all",
@@ -109,8 +109,8 @@ ZH = {
     "site.money": "价值多少",
     "site.money_text": "测试期内每个单位带来的金额，附 {units:,} 个单位的 {confidence:.0%} 区间。",
     "site.money_chart": "各方法每单位的金额及其区间",
-    "site.money_described": "模型的决策每单位价值 {model:.2f}（{low:.2f} 至 {high:.2f}）；"
-    "最佳基线（{baseline}）为 {rival:.2f}。",
+    "site.money_described": "模型的决策每单位价值 {model:.2f}（{low:.2f} 至 {high:.2f}）；最佳基线（{baseline}）为 "
+    "{rival:.2f}。",
     "site.money_axis": "每单位金额",
     "site.low": "下限",
     "site.high": "上限",
