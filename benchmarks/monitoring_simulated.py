@@ -7,7 +7,7 @@ When an alarm is told that training may help against, the road is walked on what
 is deployed if it passes its gate. Reported: alarms without a change; days until the change was found; whether the gate
 was passed; and the live metric (share of the products bought that were on the deployed lists) in the 14 days before the
 change, between change and new version, and in up to 28 days after it, there also of the version that was replaced.
-References: the limit, or the live metric before the change. Thresholds were chosen on the seeds 1 and 2; the seed of
+References: the limit, or the live metric before the change. Thresholds were chosen on the seed 1; that of
 the report is 42.
 """
 
