@@ -90,9 +90,9 @@ def enlarge(workspace: Path, users: int) -> int:
     _repeat(
         connection,
         workspace / f"{layout.CLEAN}/order_lines.parquet",
-        f"""WITH some AS (SELECT * FROM old QUALIFY {newest} <= {LINES})
+        f"""WITH kept AS (SELECT * FROM old QUALIFY {newest} <= {LINES})
         SELECT * REPLACE (user_id || '-' || time AS user_id, order_id || '-' || time AS order_id)
-        FROM some, range({times}) r(time)""",
+        FROM kept, range({times}) r(time)""",
     )
     return int(times * count)
 
