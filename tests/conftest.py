@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from ecomine.stages import Context, run, steps
+from tests.inventory.shop import stocked_shop
 from tests.risk.paying_shop import RISK, paying_shop
 from tests.shop import tiny_campaigns, tiny_shop, write_raw
 
@@ -129,6 +130,17 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         walk(make_workspace(folder, paying_shop(), **settings))
 
     return made_once(tmp_path_factory, "watched", make)
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of a shop that counts its stock, with inventory deployed; shared by all tests."""
+    folder = tmp_path_factory.mktemp("stocked") / "workspace"
+    workspace = make_workspace(folder, stocked_shop(), domains=["inventory"], gate=LENIENT)
+    quick = {"rows": 8000, "rounds": 40, "max_depth": 4, "classics": ["tsb"], "identities": False}
+    change_params(workspace, inventory={"forecast": {"method": "direct", "likelihood": "counts", **quick}})
+    walk(workspace)
+    return workspace
 
 
 @pytest.fixture(scope="session")

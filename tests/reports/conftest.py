@@ -29,10 +29,13 @@ def site(placed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sites(site: Path, priced: Path, watched: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Workspaces whose pages are of five kinds of decision together."""
+def sites(
+    site: Path, priced: Path, watched: Path, stocked: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """Workspaces whose pages are of all six kinds of decision together."""
     folder = tmp_path_factory.mktemp("sites")
-    return [site, made(priced, folder / "priced"), made(watched, folder / "watched")]
+    others = {"priced": priced, "watched": watched, "stocked": stocked}
+    return [site, *(made(workspace, folder / name) for name, workspace in others.items())]
 
 
 @pytest.fixture(scope="module")

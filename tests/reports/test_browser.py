@@ -87,7 +87,7 @@ def test_every_page_opens_is_drawn_and_is_open_to_all(browser: Browser, sites: l
                     ]
                     assert not grave, f"{file.name}: {grave}"
                 kept(page, file.stem)
-    domains = {"profiling", "recommendation", "ads", "pricing", "risk"}
+    domains = {"profiling", "recommendation", "ads", "pricing", "risk", "inventory"}
     wanted = {f"{one}{more}.html" for one in domains for more in ("", ".zh", ".card", ".card.zh")}
     assert wanted | {"index.html", "index.zh.html"} <= seen
     assert charts > 30

@@ -66,7 +66,7 @@ def test_the_figures_equal_the_files(sites: list[Path]) -> None:
                 digits = said.strip().rstrip("%").replace(",", "")
                 number = float(digits.removesuffix(" MB")) / (100 if said.strip().endswith("%") else 1)
                 assert number == pytest.approx(float(wanted), rel=0.01, abs=0.006), f"{page.name}: {source} {said}"
-    for domain in ("profiling", "recommendation", "pricing", "risk", "ads"):
+    for domain in ("profiling", "recommendation", "pricing", "inventory", "risk", "ads"):
         assert f"metrics/{domain}.json" in files, f"no figure of {domain} says where it was read"
         assert f"metrics/{domain}.gate.json" in files
     assert "metrics/clean.json" in files

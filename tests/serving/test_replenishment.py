@@ -12,21 +12,9 @@ import schemathesis
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.replay import Replayer
 from ecomine.store import Store
-from tests.conftest import LENIENT, change_params, make_workspace, walk
 from tests.inventory.shop import stocked_shop
 from tests.serving.server import serving
 from tests.serving.test_fuzz import MODES, fuzz, operations
-
-
-@pytest.fixture(scope="module")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of a shop that counts its stock, with inventory deployed."""
-    folder = tmp_path_factory.mktemp("stocked") / "workspace"
-    workspace = make_workspace(folder, stocked_shop(), domains=["inventory"], gate=LENIENT)
-    quick = {"rows": 8000, "rounds": 40, "max_depth": 4, "classics": ["tsb"], "identities": False}
-    change_params(workspace, inventory={"forecast": {"method": "direct", "likelihood": "counts", **quick}})
-    walk(workspace)
-    return workspace
 
 
 @pytest.fixture(scope="module")
