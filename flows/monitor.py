@@ -4,18 +4,19 @@ from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
 
 from ecomine import monitoring
 from ecomine.lock import holder
 from ecomine.monitoring.report import HEADER, rows, told
 from ecomine.stages import Context
-from flows import automation
+from flows import automation, overlaps
 from flows.notices import DRIFT, notify, told_end
 from flows.progress import tell
 
 
 @flow(name="monitor", validate_parameters=True, persist_result=False, on_failure=[told_end], on_crashed=[told_end])
-def monitor(retrain: bool = True, workspace: str = ".") -> None:
+def monitor(retrain: bool = True, workspace: str = ".") -> State[None] | None:
     """Compare what happens in the shop with what the deployed versions were trained on.
 
     Args:
@@ -24,9 +25,11 @@ def monitor(retrain: bool = True, workspace: str = ".") -> None:
     """
     folder, say = Path(workspace).resolve(), tell()
     context = Context.of(folder, say)
+    if newer := overlaps.superseded():
+        return overlaps.skipped(newer)
     if (writer := holder(context.store)) is not None:
         say(f"left for the next time: this workspace is being written to ({writer})")
-        return
+        return None
     ready = retrain and automation.install(folder, say)
     look = monitoring.monitor(context)
     create_table_artifact(
@@ -50,3 +53,4 @@ def monitor(retrain: bool = True, workspace: str = ".") -> None:
         for domain, alarms in drifted.items():
             automation.emit(folder, domain, alarms)
             say(f"{domain}: {'is trained again' if ready else 'should be trained again: ecomine run ' + domain}")
+    return None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect.context import FlowRunContext
-from prefect.states import Cancelled
 
 from ecomine.errors import LockedError
 from ecomine.lock import holder, workspace_lock
@@ -23,7 +22,7 @@ from flows.progress import tell
 def one_writer(work: Callable[..., Any]) -> Callable[..., Any]:
     """The function of a flow with a parameter `workspace`, made to run alone there.
 
-    A scheduled run that a newer one has overtaken ends as Cancelled. Runs whose process is gone are marked Crashed. A
+    A scheduled run that a newer one has overtaken ends as Skipped. Runs whose process is gone are marked Crashed. A
     run waits, up to `runs.wait_minutes` of params.yaml, while another process writes to the workspace; LockedError
     then.
     """
@@ -38,7 +37,7 @@ def one_writer(work: Callable[..., Any]) -> Callable[..., Any]:
             raise RuntimeError("A flow is called through Prefect; without it, call the function that it wraps.")
         store, say = Store(Path(given.arguments["workspace"])), tell()
         if newer := overlaps.superseded():
-            return Cancelled(message=newer)
+            return overlaps.skipped(newer)
         runs = load_params(store.workspace).runs
         zombies.enlist(store, context.flow_run.id)
         for name in zombies.clear(store, context.flow_run.id, say):
@@ -46,7 +45,7 @@ def one_writer(work: Callable[..., Any]) -> Callable[..., Any]:
         does = f"{context.flow.name} {context.flow_run.name}"
         with writing(store, runs.wait_minutes * 60, does, say):
             if newer := overlaps.superseded():  # while it waited
-                return Cancelled(message=newer)
+                return overlaps.skipped(newer)
             return work(*arguments, **named)
 
     return run

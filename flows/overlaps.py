@@ -16,10 +16,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
     FlowRunFilterTags,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed
 
 WAITING = [StateType.SCHEDULED, StateType.PENDING]
 HEEDED = [*WAITING, StateType.RUNNING, StateType.COMPLETED]
@@ -49,6 +49,11 @@ def superseded() -> str | None:
             if one.state_type in WAITING and _moment(one) < _moment(newest) and one.id != run.id:
                 client.set_flow_run_state(one.id, Cancelled(message=_told(newest)))
     return _told(newest) if _moment(newest) > _moment(run) else None
+
+
+def skipped(why: str) -> State[None]:
+    """How a run ends that had begun before it knew: a Cancelled one would be an error to the worker that started it."""
+    return Completed(name="Skipped", message=why)
 
 
 def _due(deployment: Any) -> list[FlowRun]:

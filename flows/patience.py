@@ -15,7 +15,7 @@ PASSING = (UnavailableError, StreamingError, LockedError)
 
 def patient(step: Task[Any, Any], runs: RunParams) -> Task[Any, Any]:
     """The task with the workspace's patience: retries, with jitter, where waiting can help, and a time-out."""
-    pauses = exponential_backoff(runs.retry_seconds / 2)(runs.retries) if runs.retries else None
+    pauses = exponential_backoff(runs.retry_seconds)(runs.retries) if runs.retries else None
     return step.with_options(
         retries=runs.retries,
         retry_delay_seconds=pauses,
