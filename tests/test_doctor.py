@@ -11,7 +11,7 @@ import pytest
 
 from ecomine.cli import main
 from ecomine.doctor import FAULT, OK, WARNING, Finding, examine
-from ecomine.doctor import services as services_of
+from ecomine.doctor.services import services
 from tests.conftest import change_params
 from tests.shell import free_port
 
@@ -93,7 +93,7 @@ def test_a_remote_and_the_locks_of_dead_processes_are_seen(workspace: Path) -> N
         "[core]\n    remote = store\n['remote \"store\"']\n    url = s3://shop/dvc\n"
     )
     (workspace / ".dvc/tmp/rwlock").write_text(json.dumps({"a": {"write": {"pid": 2**22 + 1, "cmd": "dvc repro"}}}))
-    found = {one.name: one for one in services_of.services(workspace, None)}
+    found = {one.name: one for one in services(workspace, None)}
     assert found["DVC"].state == OK and "s3://shop/dvc" in found["DVC"].seen
     assert found["DVC's locks"].state == WARNING and "rwlock" in found["DVC's locks"].mend
 

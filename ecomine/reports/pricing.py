@@ -1,5 +1,7 @@
 """The page of pricing: suggested prices and what they bring, demand curves, elasticities, learning by acting."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -139,9 +141,7 @@ def _curves(material: Material, money: str) -> Section:
     return Section(text("pricing.curves"), text("pricing.curves_text"), drawn)
 
 
-def _curve(
-    material: Material, one: pd.DataFrame, marked: pd.DataFrame, kind: str, label: str
-) -> alt.LayerChart | alt.FacetChart:
+def _curve(material: Material, one: pd.DataFrame, marked: pd.DataFrame, kind: str, label: str) -> Any:
     form = "money" if kind == "profit" else "count"
     across = charts.x("price", material.text("pricing.price"), "money", scale=alt.Scale(zero=False))
     base = alt.Chart(one)

