@@ -16,7 +16,7 @@ from flows.forms import Change, DomainName, names
 from flows.one_writer import one_writer
 from flows.patience import patient
 from flows.progress import Progress, tell
-from flows.shown import show
+from flows.shown import link_pages, show
 from flows.walk import Finished, Way, recorded, walk
 
 __all__ = ["DomainName", "retrain"]
@@ -61,6 +61,7 @@ def retrain(
     context = Context.of(folder, say, as_of)
     chosen = names(domains, context.params.domains)
     walk(chosen, deploy, folder, _by_tasks(context, chosen, as_of))
+    link_pages(context)
     create_markdown_artifact(summary(Context.of(folder), chosen), key="summary", description="What this run did")
 
 

@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from ecomine import deployment, gates, layout
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
+from ecomine.stages import Context
 from ecomine.store import Store
 
 MOST_CHARTS = 4
@@ -34,6 +35,18 @@ def show(workspace: str, domain: str) -> None:
     drawn = charts(store, domain)
     if drawn:
         create_markdown_artifact(drawn, key=f"charts-{domain}", description=f"{domain}: how good it is, drawn")
+
+
+def link_pages(context: Context) -> None:
+    """Artifact `pages`: where the report pages are, on the server that `ecomine serve` starts and on the disk."""
+    serving, folder = context.params.serving, context.store.path(layout.REPORTS)
+    found = sorted(path.name for path in folder.glob("*.html"))
+    if not found:
+        return
+    address = f"http://{serving.host}:{serving.port}"
+    lines = [f"- [{name}]({address}/{name}) `{folder / name}`" for name in found]
+    told = "Pages for people; the links lead to the server that `ecomine serve` starts"
+    create_markdown_artifact("\n".join(lines), key="pages", description=told)
 
 
 def figures(store: Store, domain: str) -> list[dict[str, Any]]:
@@ -67,8 +80,6 @@ def gate(store: Store, domain: str) -> str:
     ]
     if failed:
         lines += ["", "The candidate is not deployed; what answered before goes on answering."]
-    pages = sorted(store.path(layout.DOCS).parent.glob(f"{domain}*.html"))
-    lines += ["", *(f"Report page: `{page}`" for page in pages)]
     return "\n".join(lines).rstrip() + "\n"
 
 
