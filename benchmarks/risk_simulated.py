@@ -11,10 +11,12 @@ oracle may block; each spends `capacity` looks a day on what it takes for the gr
 With blocks: the oracle blocks every fraud and nothing else, the model blocks and looks, as it would in a shop. Rules
 alone block what they hit, and beside the first comparison look at what they hit, greatest amounts first.
 
-Rings are customers of devices in common, three and more, in the last 60 days. A ring is true where those who share its
-devices are fraudsters by the truth: every payment on them is fraud. It need not be a planted group: crews that take
-accounts over work from devices in common, and the customers in their rings are their victims. So counting customers who
-are of a planted group (the row below) says how many of a ring's customers are accomplices, not whether it is a ring.
+Rings are customers of devices in common, three and more, in the last 60 days. Honest households share devices and
+cards, too (`household_sharing`), so a device of up to four people counts only with a fraud that is known. A ring is
+true where those who share its devices are fraudsters by the truth: every payment on them is fraud. It need not be a
+planted group: crews that take accounts over work from devices in common, and the customers in their rings are their
+victims. So counting customers who are of a planted group (the row below) says how many of a ring's customers are
+accomplices, not whether it is a ring.
 """
 
 import argparse
@@ -38,6 +40,9 @@ from ecomine.simulation import simulate
 DAYS, LEARNED, KNOWN = 270, 135, 180
 MATURITY = 45
 RING_DAYS, TACTIC_DAYS = 60, 45
+HOUSEHOLD = 4
+"""People who may live together: a device of up to so many tells of a ring only with a known fraud."""
+
 WINDOWS, LABEL_WINDOWS = ("1h", "1d", "7d", "30d"), ("30d",)
 TREES = Boosting(min_child_weight=0.1)
 """Small leaves: a shop has few frauds of each kind."""
@@ -69,10 +74,13 @@ def looks(test: pd.DataFrame, worth: np.ndarray, wanted: np.ndarray, capacity: i
 
 def ring_rows(table: pd.DataFrame, people: pd.DataFrame, end: pd.Timestamp) -> list[Row]:
     """How true the rings are that can be told of at a moment, and how many planted groups are among them."""
-    found = rings(table, end, days=RING_DAYS, links=("device_id",))
+    found = rings(table, end, days=RING_DAYS, links=("device_id",), household=HOUSEHOLD)
     late = table[(table["event_timestamp"] >= end - pd.Timedelta(days=RING_DAYS)) & (table["event_timestamp"] < end)]
-    users = late.groupby("device_id")["user_id"].nunique()
-    shared = late[late["device_id"].isin(users.index[users >= 2])]
+    before = table[table["event_timestamp"] < end]
+    known = set(before.loc[before["is_fraud"] & (before["label_timestamp"] <= end), "device_id"])
+    ever, users = (part.groupby("device_id")["user_id"].nunique() for part in (before, late))
+    tying = set(ever.index[ever > HOUSEHOLD]) | known
+    shared = late[late["device_id"].isin(tying & set(users.index[users >= 2]))]
     ring = shared["user_id"].map(found.set_index("user_id")["ring"])
     honest = (~shared["was_fraud"]).groupby(ring).sum()
     planted = people["group"].reindex(late["user_id"].unique()).dropna()
