@@ -40,7 +40,7 @@ def main() -> None:
     """Learn, watch, and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="not needed: the shop is simulated")
-    parser.add_argument("--users", type=int, default=600)
+    parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--items", type=int, default=800)
     parser.add_argument("--learn", type=int, default=150)
     parser.add_argument("--seed", type=int, default=42)
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         still = workspace(
             Path(name) / "still", source="simulated", domains=["recommendation"], engine={"threads": 1},
-            recommendation={"train_periods": 2, "max_rounds": 100}, monitoring={"matured_days": 28},
+            quality={"max_rows": 20_000}, monitoring={"matured_days": 45},
         )  # fmt: skip
         simulate(still, shop)
         run("ingest", None, Context.of(still))

@@ -1,11 +1,12 @@
 """Scoring payments that are happening: time of one answer under a load of 200 requests a second.
 
 Protocol: a simulated shop walks the road with risk control alone and is served by uvicorn in a process of its own, as
-`ecomine serve` does it, receipts and ledger on. Payments are sent one by one at Poisson times of the given rate over
-keep-alive connections, whatever the server does meanwhile (an open load: a slow answer delays none of the others), so
-that times hold the queueing; a payment's clock starts when it is due. Every second payment is of customers, cards and
-devices of the shop, so that memory, ledger and online store all have something to tell. The first seconds warm up and
-do not count.
+`ecomine serve` does it, receipts on; each payment is written to the event log, which is taken on beside. Payments are
+sent one by one at Poisson times of the given rate over keep-alive connections, whatever the server does meanwhile (an
+open load: a slow answer delays none of the others), so that times hold the queueing; a payment's clock starts when it
+is due. Every second payment is of customers, cards and devices of the shop, so that memory, event log and online store
+all have something to tell. The first seconds warm up and do not count. CPU is that of the whole server, over all that
+it does meanwhile; where others use the machine, it says more than the times.
 """
 
 import argparse
@@ -87,6 +88,12 @@ async def load(port: int, sent: list[dict[str, object]], rate: float, seed: int)
     return taken[due > min(WARM_SECONDS, due[-1] / 4)], failures, reached
 
 
+def spent(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of CPU that a process has used, all of its threads together."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def served(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
     """The server's process and port, once it is ready."""
     with socket.socket() as free:
@@ -124,7 +131,10 @@ def main() -> None:
         try:
             alone, _, _ = asyncio.run(load(port, sent[: int(options.rate * 6)], 20.0, 4))
             fresh = [{**one, "payment_id": f"{one['payment_id']}-loaded"} for one in sent]
+            before = spent(process)
             taken, failures, reached = asyncio.run(load(port, fresh, options.rate, 5))
+            cpu = (spent(process) - before) / len(fresh)
+            busy = os.getloadavg()[0]
         finally:
             process.terminate()
             process.wait(20)
@@ -136,6 +146,8 @@ def main() -> None:
         Row(f"ms at {options.rate:g} requests a second, p99", float(np.quantile(taken, 0.99) * 1e3), 20.0),
         Row("requests a second answered", reached, options.rate),
         Row("answers that failed", float(failures), None),
+        Row("ms of CPU a score, the whole server", cpu * 1e3),
+        Row("processes that wanted to run, of the machine", busy),
     ]
     report("risk_score", f"{len(sent):,} payments, one uvicorn process, load from the same machine", rows)
 

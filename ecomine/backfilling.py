@@ -2,9 +2,9 @@
 
     decisions/history/<domain>/as_of=YYYY-MM-DD.parquet
 
-Each day is worked out in a folder of its own, over the tables that were read last; the workspace's own tables, features,
-online store and published decisions stay as they are. Only clean tables and features are those of the day: the version
-itself knows what it was trained on, so figures of days before it was trained say nothing about how good it is.
+Each day is worked out in a folder of its own, over the tables that were read last; the workspace's own tables,
+features, online store and published decisions stay as they are. Clean tables and features alone are those of the day:
+the version knows what it was trained on, so what it decides for earlier days says nothing about how good it is.
 """
 
 import dataclasses

@@ -242,6 +242,9 @@ class SimulationParams:
     price_test_share: float = setting(0.06, "share of products in a randomised price test", at_least=0, at_most=1)
     holdout_share: float = setting(0.15, "share of people held out of each campaign", at_least=0, at_most=1)
     fraud_share: float = setting(0.04, "share of accounts opened by fraudsters", at_least=0, at_most=0.5)
+    household_sharing: float = setting(
+        0.3, "share of households whose people use one another's devices and cards", at_least=0, at_most=1
+    )
     taste_change_day: int = setting(0, "day on which some people change their tastes; 0 = never", at_least=0)
     taste_change_share: float = setting(0.5, "share of people who change them", at_least=0, at_most=1)
     dirt: float = setting(1.0, "how dirty the tables are: 0 clean, 1 as in a careless shop", at_least=0, at_most=20)

@@ -89,7 +89,7 @@ def _serve(workspace: Path, project: Path) -> None:
                 description=entry.get("description"),
                 tags=entry.get("tags"),
                 parameters={**entry.get("parameters", {}), "workspace": str(workspace)},
-                cron=[schedule["cron"] for schedule in entry.get("schedules", [])] or None,
+                cron=[one["cron"] for one in entry.get("schedules", []) if one.get("active", True)] or None,
             )
         )
     serve(*deployments, print_starting_message=False, limit=1)

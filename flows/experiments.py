@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -133,7 +133,8 @@ def _repository(workspace: Path) -> Iterator["Repo"]:
     from dvc.repo import Repo
 
     logging.getLogger("dvc").setLevel(logging.CRITICAL)
-    with Repo(str(workspace)) as repo:
+    # What DVC tells is told as seen from where it stands.
+    with chdir(workspace), Repo() as repo:
         yield repo
 
 

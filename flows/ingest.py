@@ -62,7 +62,7 @@ def ingest(as_of: date | None = None, workspace: str = ".") -> None:
     report = context.store.read_json(layout.CLEAN_REPORT)
     create_table_artifact(
         [
-            {"table": name, "rows": counts["rows"], "clean": counts["clean"], "refused": counts["refused"]}
+            {"table": name, "rows": counts["rows"], "kept": counts["rows"] - counts["refused"]}
             for name, counts in sorted(report["tables"].items())
         ],
         key="tables",

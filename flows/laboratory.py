@@ -1,5 +1,6 @@
 """A workspace made fit for experiments: in git, with DVC, its data linked and not copied."""
 
+import logging
 import os
 import re
 import subprocess
@@ -15,6 +16,9 @@ from ecomine.store import replacing
 
 LINKS = "reflink,hardlink,copy"
 """How DVC brings data to where an experiment runs: linked where the disk can, so that it costs no time."""
+
+WRITTEN = re.compile(r"[a-z]+/")
+"""Names in the layout that lie in a folder of what was made."""
 
 AUTHOR = ("-c", "user.name=ecomine", "-c", "user.email=ecomine@localhost")
 
@@ -80,7 +84,7 @@ def ignored_files() -> list[str]:
 
     Written out name by name, since DVC looks for nothing in a folder whose files are all ignored.
     """
-    written = {name for name in vars(layout).values() if isinstance(name, str) and "/" in name}
+    written = {name for name in vars(layout).values() if isinstance(name, str) and WRITTEN.match(name)}
     of_data = {f"/{'/'.join(Path(name).parts[:2])}" for name in written if name.startswith("data/")}
     others = {f"/{Path(name).parts[0]}/" for name in written if not name.startswith("data/")}
     return [*sorted(of_data), *sorted(others | {"/shops/"}), "__pycache__/"]
@@ -90,6 +94,7 @@ def _with_git(workspace: Path, say: Callable[[str], None]) -> None:
     """A DVC repository that knows of git, and links data."""
     from dvc.repo import Repo
 
+    logging.getLogger("dvc").setLevel(logging.ERROR)
     config = workspace / ".dvc/config"
     if not config.is_file():
         top = subprocess.run(

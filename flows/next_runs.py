@@ -1,12 +1,11 @@
 """What runs next by itself: as the Prefect server plans it where one answers, else as the settings say."""
 
-import asyncio
 import json
 import os
 import re
 import urllib.request
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def _post(url: str, body: dict[str, Any]) -> Any:
 
 
 def _of_settings(workspace: Path, now: datetime) -> list[Planned]:
-    from prefect.client.schemas.schedules import CronSchedule
+    from cronsim import CronSim
 
     params = load_params(workspace)
     file = workspace / params.project / FILE
@@ -69,8 +68,7 @@ def _of_settings(workspace: Path, now: datetime) -> list[Planned]:
     found = []
     for entry in entries:
         for cron in _crons(entry.get("schedules"), getattr(params, "schedules", None)):
-            (at,) = asyncio.run(CronSchedule(cron=cron, timezone="UTC").get_dates(1, start=now))
-            found.append(Planned(entry["entrypoint"].split(":")[1], at.astimezone(UTC), False))
+            found.append(Planned(entry["entrypoint"].split(":")[1], next(CronSim(cron, now)), False))
     return sorted(found, key=lambda one: (one.at, one.name))
 
 

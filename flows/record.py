@@ -2,10 +2,11 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecomine.errors import EcomineError, LockedError
+from ecomine.errors import EcomineError, LockedError, SettingsError
 from ecomine.stages import Stage
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
         return False
     with repo:
         try:
-            with lock_repo(repo):
+            with chdir(repo.root_dir), lock_repo(repo):  # DVC tells files from where it stands
                 _commit(repo, [f"{stage.name}@{domain}" if domain else stage.name
                                for stage, domain in finished if stage.tracked])  # fmt: skip
         except LockError as error:
@@ -45,8 +46,11 @@ def _commit(repo: "Repo", names: list[str]) -> None:
 
     Raw tables that DVC keeps, too, were read as they are now, so these are recorded with the stages.
     """
-    known = {stage.addressing: stage for stage in repo.index.stages}
-    stages = [stage for name in names for stage in ([known[name]] if name in known else repo.stage.collect(name))]
+    known = {getattr(stage, "name", stage.relpath): stage for stage in repo.index.stages}
+    absent = [name for name in names if name not in known]
+    if absent:
+        raise SettingsError(f"dvc.yaml has no stage {', '.join(absent)}; it has those of `domains` in params.yaml.")
+    stages = [known[name] for name in names]
     read = {given.fs_path for stage in stages for given in stage.deps}
     kept = [one for one in known.values() if one.is_data_source and {out.fs_path for out in one.outs} & read]
     for stage in (*kept, *stages):

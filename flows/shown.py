@@ -17,6 +17,9 @@ from ecomine.store import Store
 MOST_CHARTS = 4
 """Charts of a domain that are drawn; the others are in its folder of plots."""
 
+COUNTED = "rows"
+"""Column of plots that says how many rows a point stands for, on a scale of its own."""
+
 MOST_LINES = 6
 LONGEST = 400
 """Points of a line beyond which a chart says less, not more."""
@@ -85,6 +88,7 @@ def _picture(frame: pd.DataFrame, title: str) -> bytes | None:
     import altair
     import vl_convert
 
+    frame = frame.drop(columns=COUNTED, errors="ignore")
     numbers = list(frame.select_dtypes("number").columns)
     if len(numbers) < 2 or numbers[0] != frame.columns[0] or not 2 <= len(frame) <= LONGEST:
         return None

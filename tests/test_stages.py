@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ecomine import layout
 from ecomine.domains import DOMAINS
 from ecomine.errors import MissingInputError, SettingsError
 from ecomine.stages import PIPELINE, STAGES, Context, Stage, run, steps
@@ -34,8 +35,17 @@ def test_a_dvc_stage_says_what_the_table_says(stage: Stage) -> None:
     assert names(stage, "deps") == set(stage.reads) | code
     assert names(stage, "outs") | names(stage, "metrics") == set(stage.writes)
     assert names(stage, "params") == set(stage.params)
+    assert names(stage, "metrics") == set(stage.writes) & {layout.METRICS, layout.GATE}
     if stage.per_domain:
         assert DVC[stage.name]["foreach"] == "${domains}"
+
+
+def test_every_domain_has_plots_of_tables_that_it_evaluates() -> None:
+    declared = yaml.safe_load((PROJECT / "dvc.yaml").read_text())["plots"]
+    files = [file for entry in declared for file in entry]
+    for domain in DOMAINS:
+        assert len([file for file in files if file.startswith(f"{layout.PLOTS.format(domain=domain)}/")]) >= 2, domain
+    assert len(set(files)) == len(files)
 
 
 def test_the_code_a_stage_depends_on_is_there() -> None:
@@ -67,7 +77,7 @@ def test_steps_run_shared_stages_once_and_each_domain_in_full() -> None:
 
 def test_the_flows_name_no_stage_of_their_own() -> None:
     """The flows walk `steps`; a stage's name written out in one would be a second list."""
-    allowed = {"deploy"}  # the flow of that name runs that one stage
+    allowed = {"deploy", "ingest"}  # flows of those names: one runs that one stage, one those that all domains share
     for path in (PROJECT / "flows").glob("*.py"):
         words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
         assert words & set(STAGES) <= allowed, path.name

@@ -104,15 +104,13 @@ def answers(
 
     The rows are those that serving asks for, moved in time; empty where the features of a version are no more.
     """
-    from ecomine import feature_store
-
     keys = trial.entities(domain, version, context.params.monitoring.entities, context.params.seed)
     rows = domain.request(model, keys)
     if rows.empty:
         return {}
     rows = rows.assign(**{EVENT_TIMESTAMP: rows[EVENT_TIMESTAMP] + (moment - version.as_of)})
     try:
-        frame = feature_store.point_in_time(context.store.workspace, rows, version.service)
+        frame = _features(context, version, rows, moment)
         decisions = domain.decide(model, frame, version.params)
     except (EcomineError, LookupError, TypeError, ValueError) as error:
         context.say(f"{domain.name}: features and scores are not watched: {type(error).__name__}: {error}")
@@ -123,6 +121,18 @@ def answers(
             [name for name in domain.decision_columns if name in decisions and _is_score(decisions[name])]
         ],
     }
+
+
+def _features(context: "Context", version: bundle.Bundle, rows: pd.DataFrame, moment: datetime) -> pd.DataFrame:
+    """Rows with features as known at `moment`: from the online store where it is of that moment, which is quicker."""
+    from ecomine import feature_store
+
+    workspace = context.store.workspace
+    if context.store.exists(layout.ONLINE):
+        reader = feature_store.OnlineReader(workspace, version.service, live=False)
+        if reader.as_of == moment:
+            return reader.read(rows)
+    return feature_store.point_in_time(workspace, rows, version.service)
 
 
 def window_rows(

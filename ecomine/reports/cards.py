@@ -1,4 +1,4 @@
-"""Model card and data sheet of each deployed model: what it is for, how good it is, what it was made of, the way back."""
+"""Model card and data sheet of each deployed model: what it is for, how good it is, of what it is made."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -85,13 +85,13 @@ def _quality(material: Material, domain: str) -> Section:
 def _gate(material: Material, domain: str) -> Section:
     text, column, said = material.text, material.column, _document(material, domain, "gate") or {"checks": []}
     columns = {
-        "name": column("site.check", "english"), "passed": column("site.passed"), "value": column("site.value", "number"),
-        "limit": column("site.limit", "number"), "why": column("site.why", "english"),
+        "name": column("site.check", "english"), "passed": column("site.passed"),
+        "value": column("site.value", "number"), "limit": column("site.limit", "number"),
+        "why": column("site.why", "english"),
     }  # fmt: skip
     frame = pd.DataFrame(said["checks"], columns=list(columns))
-    return Section(
-        text("site.gate"), text("site.gate_text"), [Table(f"{domain}-checks", text("site.gate"), frame, columns)]
-    )
+    table = Table(f"{domain}-checks", text("site.gate"), frame, columns)
+    return Section(text("site.gate"), text("site.gate_text"), [table])
 
 
 def _limits(material: Material, domain: str) -> Section:

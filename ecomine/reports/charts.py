@@ -157,7 +157,10 @@ def heat(
 
 
 def _axis(form: str, ticks: int) -> alt.Axis:
-    return alt.Axis(tickCount=ticks, format=AXES[form]) if form in AXES else alt.Axis(tickCount=ticks)
+    # Counts have no halves, which would be written like the numbers beside them.
+    told: dict[str, Any] = {"tickMinStep": 1} if form == "count" else {}
+    told |= {"format": AXES[form]} if form in AXES else {}
+    return alt.Axis(tickCount=ticks, **told)
 
 
 def _tip(axis: Any) -> alt.Tooltip:

@@ -1,5 +1,7 @@
 """The page of inventory: what runs out and what to order, forecasts as fans, what a higher service costs."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -149,7 +151,7 @@ def _fans(material: Material) -> Section:
     return Section(text("inventory.fans"), text("inventory.fans_text"), made)
 
 
-def _fan(material: Material, one: pd.DataFrame) -> alt.LayerChart:
+def _fan(material: Material, one: pd.DataFrame) -> Any:
     text = material.text
     rows = one.rename(columns={f"q{level}": f"q{str(level).replace('.', '_')}" for level in (0.05, 0.25, 0.75, 0.95)})
     across = alt.X("date:T", title=text("inventory.date"), axis=alt.Axis(format="%d %b", tickCount=6))

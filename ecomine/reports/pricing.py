@@ -1,5 +1,7 @@
 """The page of pricing: suggested prices and what they bring, demand curves, elasticities, learning by acting."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -51,7 +53,7 @@ def _changes(material: Material, one: pd.Series, money: str) -> Section:
     ]
     steps = material.decided(
         NAME,
-        f"""SELECT round(floor(change / {STEP} + 0.5) * {STEP}, 4) AS change, count(*) AS items,
+        f"""SELECT round(sign(change) * ceil(abs(change) / {STEP} - 1e-6) * {STEP}, 4) AS change, count(*) AS items,
             sum(margin_change)::DOUBLE AS money FROM decisions WHERE change <> 0 GROUP BY 1 ORDER BY 1""",
     )
     rules = material.decided(
@@ -139,7 +141,7 @@ def _curves(material: Material, money: str) -> Section:
     return Section(text("pricing.curves"), text("pricing.curves_text"), drawn)
 
 
-def _curve(material: Material, one: pd.DataFrame, marked: pd.DataFrame, kind: str, label: str) -> alt.LayerChart:
+def _curve(material: Material, one: pd.DataFrame, marked: pd.DataFrame, kind: str, label: str) -> Any:
     form = "money" if kind == "profit" else "count"
     across = charts.x("price", material.text("pricing.price"), "money", scale=alt.Scale(zero=False))
     base = alt.Chart(one)

@@ -16,6 +16,7 @@ LISTS = 4
 TOGETHER = 24
 """Products in the picture of what is bought together: those that are sold most."""
 
+TOGETHER_DAYS = 90
 TIES = 40
 REASONS = ("bought", "together", "popular", "chance", "seen", "new", "other")
 
@@ -217,12 +218,15 @@ def _together(material: Material) -> Section:
     if not store.exists(lines):
         return Section(text("recommendation.together"))
     named = store.exists(items) and "title" in _columns(material, items)
-    titles = _titles(material) if named else "SELECT item_id, item_id AS title FROM most"
+    titles = _titles(material) if named else "SELECT item_id, item_id AS title FROM sold"
     ties = material.query(
-        f"""WITH most AS (SELECT item_id, count(DISTINCT order_id) AS orders FROM lines GROUP BY item_id
-            ORDER BY orders DESC, item_id LIMIT {TOGETHER}),
-        baskets AS (SELECT DISTINCT order_id, item_id FROM lines SEMI JOIN most USING (item_id)),
-        everything AS (SELECT count(DISTINCT order_id) AS n FROM lines),
+        f"""WITH newest AS (SELECT max(event_timestamp) - INTERVAL {TOGETHER_DAYS} DAY AS since FROM lines),
+        recent AS (SELECT order_id, item_id FROM lines, newest WHERE event_timestamp > since),
+        sold AS (SELECT item_id, count(*) AS sales FROM recent GROUP BY item_id
+            ORDER BY sales DESC, item_id LIMIT {TOGETHER}),
+        baskets AS (SELECT DISTINCT order_id, item_id FROM recent SEMI JOIN sold USING (item_id)),
+        most AS (SELECT item_id, count(*) AS orders FROM baskets GROUP BY item_id),
+        everything AS (SELECT count(DISTINCT order_id) AS n FROM recent),
         pairs AS (SELECT a.item_id AS one, b.item_id AS other, count(*) AS orders FROM baskets a
             JOIN baskets b ON a.order_id = b.order_id AND a.item_id < b.item_id GROUP BY ALL),
         titles AS ({titles})

@@ -89,13 +89,14 @@ def _queue(material: Material, one: pd.Series) -> Section:
         payment=[material.pseudonym(one) for one in rows["payment"]],
         person=[material.pseudonym(one) for one in rows["person"]],
         decision=[text(f"risk.{one}") for one in rows["decision"]],
+        queue=rows["queue"].where(rows["queue"] > 0),
     )
     columns = {
         "payment": Column(text("risk.payment")), "person": Column(text("risk.person")),
-        "day": Column(text("risk.day")), "decision": Column(text("risk.decision")),
-        "queue": Column(text("risk.place"), "count"), "amount": Column(text("risk.amount"), "money"),
-        "score": Column(text("risk.score"), "number"), "saved_by_review": Column(text("risk.saves"), "signed"),
-        "rules": Column(text("risk.rules")), "reason": Column(text("site.why"), "english"),
+        "decision": Column(text("risk.decision")), "amount": Column(text("risk.amount"), "money"),
+        "score": Column(text("risk.score"), "number"), "reason": Column(text("site.why"), "english"),
+        "saved_by_review": Column(text("risk.saves"), "signed"), "rules": Column(text("risk.rules")),
+        "day": Column(text("risk.day")), "queue": Column(text("risk.place"), "count"),
     }  # fmt: skip
     if not (rows["rules"] != "").any():
         columns.pop("rules")

@@ -171,7 +171,7 @@ def _assets(context: "Context") -> Iterator[Path]:
         yield _write(context, f"assets/{file.name}", file.read_text())
     vega = context.store.path(f"{layout.REPORTS}/assets/vega.js")
     # To bundle it takes longer than to make all pages.
-    if vega.exists() and vega.open().readline().rstrip() == _mark():
+    if vega.exists() and vega.read_text().startswith(_mark()):
         yield vega
     else:
         yield _write(context, "assets/vega.js", _vega())

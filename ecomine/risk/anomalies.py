@@ -26,6 +26,9 @@ LARGEST_DISTANCE = 1e6
 STRONG = 2.0
 """Rarity of a value from which its column is a reason: one row in a hundred has such a value."""
 
+WEIGHTS = (0.8, 0.1, 0.1)
+"""Parts of what is looked at in vain that each view may cause; chosen on other months than those that are reported."""
+
 ORDINARY = 1.0
 """Rarity that is nothing to speak of: a row of many columns has one value in ten in some of them."""
 
@@ -37,7 +40,8 @@ class AnomalyDetector:
     of the row's own entity (median absolute deviation; Rousseeuw and Croux 1993), and how rare it is that a value of
     its column lies so far on that side. Three views of a row: its rarest value; all that is rare about it, added up
     (Fisher 1932, of what is beyond ORDINARY); an isolation forest over all columns (Liu, Ting and Zhou 2008). The
-    strangest view counts, as how rare such a row was in training. Nulls are taken for the median.
+    strangest view counts, each against its part of WEIGHTS (weighted Bonferroni; Genovese, Roeder and Wasserman 2006),
+    as how rare such a row was in training. Nulls are taken for the median.
     """
 
     def __init__(self, trees: int = 200, seed: int = 42, threads: int = 2) -> None:
@@ -172,8 +176,9 @@ class AnomalyDetector:
         return rare.max(axis=1), together, self.forest.isolation(self._filled(frame[self.columns].to_numpy(float)))
 
     def _strangest(self, frame: pd.DataFrame, rare: np.ndarray) -> np.ndarray:
-        views = zip(self.usual, self._views(frame, rare), strict=True)
-        return np.asarray(np.max([tail.rarity(view) for tail, view in views], axis=0))
+        views = zip(self.usual, self._views(frame, rare), WEIGHTS, strict=True)
+        told = np.max([tail.rarity(view) + np.log10(weight) for tail, view, weight in views], axis=0)
+        return np.maximum(told, 0.0)
 
 
 def _table(columns: list[Tail], views: list[Tail], last: Tail) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import duckdb
 import pandas as pd
 
 ORDER_COLUMNS = (
-    "value", "lines", "most_units", "units_to_usual", "price_to_usual", "price_below_usual", "price_level",
-    "discount_share", "discount_weight", "new_items", "value_to_usual", "orders_minutes", "orders_day", "repeats_day",
-    "hour_distance", "new_place", "haste_elsewhere",
+    "value", "lines", "most_units", "units_to_usual", "price_to_usual", "price_below_usual", "price_under_lowest",
+    "price_level", "discount_share", "discount_weight", "discount_money", "new_items", "value_to_usual",
+    "orders_minutes", "orders_day", "repeats_day", "hour_distance", "new_place", "haste_elsewhere",
 )  # fmt: skip
 """What an order is judged by: logarithms, shares and counts."""
 
@@ -26,6 +26,7 @@ FEW = 3
 _LINES = f"""
 SELECT *, count(*) OVER item AS sold, sum(log_price) OVER item AS prices, sum(log_units) OVER item AS sizes,
     sum(log_price * log_price) OVER item AS price_squares, sum(log_units * log_units) OVER item AS size_squares,
+    min(log_price) OVER item AS lowest,
     count(*) OVER own AS bought, count(*) OVER shop AS before, sum(log_price) OVER shop AS levels
 FROM (
     SELECT order_id, user_id, item_id, coalesce(location_id, '') AS place,
@@ -60,10 +61,13 @@ SELECT order_id, min(user_id) AS user_id, min(place) AS place, min(moment) AS ev
     coalesce(max({_apart("log_units", "sizes", "size_squares", 0.3)}), 0) AS units_to_usual,
     coalesce(max({_apart("log_price", "prices", "price_squares", 0.3)}), 0) AS price_to_usual,
     coalesce(max(-({_apart("log_price", "prices", "price_squares", 0.3)})), 0) AS price_below_usual,
+    coalesce(max(CASE WHEN sold >= {FEW} THEN greatest(lowest - log_price, 0) / 10000.0 END), 0) AS price_under_lowest,
     CASE WHEN max(before) > 0 THEN (sum(log_price) - count(*) * max(levels) / max(before)) / 10000.0 / sqrt(count(*))
         ELSE 0 END AS price_level,
     1 - sum(money) / greatest(sum(listed), 1) AS discount_share,
     (1 - sum(money) / greatest(sum(listed), 1)) * ln(1 + count(*)) AS discount_weight,
+    (1 - sum(money) / greatest(sum(listed), 1)) * ln(1 + greatest(sum(listed) - sum(money), 0) / 10000.0)
+        AS discount_money,
     ln(1 + count(*) FILTER (bought = 0)) AS new_items
 FROM ({_LINES}) GROUP BY order_id
 """

@@ -1,6 +1,6 @@
 """The settings of risk control, each once, with unit and default."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from ecomine.params import setting
 from ecomine.risk.boosting import Boosting
@@ -20,7 +20,7 @@ class CostParams:
 
     @property
     def costs(self) -> Costs:
-        return Costs(**asdict(self))
+        return Costs(**vars(self))
 
 
 @dataclass(frozen=True)

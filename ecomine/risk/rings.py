@@ -1,7 +1,7 @@
 """Who hangs together: customers who share devices, cards or addresses, as connected components, day by day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -92,17 +92,22 @@ def rings(
     most_users: int = 20,
     fewest_users: int = 3,
     links: Sequence[str] = LINKS,
+    trusted_days: int = 45,
 ) -> pd.DataFrame:
     """Groups of customers that share something, as it was known at a moment; a row a customer, sorted by ring and user.
 
     Columns: user_id, ring (from 1, most users first, then the one whose first user pays first), users, one a link
-    (how many of it the ring has), payments, frauds. Only rings of `fewest_users` and more are told.
+    (how many of it the ring has), payments, frauds. Only rings of `fewest_users` and more are told. A device, card or
+    address that two people have shared for `trusted_days` without a known fraud on it ties nobody: so do households.
     """
     links = [name for name in links if name in payments.columns]
     require(payments.columns, ("payment_id", "user_id", "event_timestamp"), "payments")
     time = microseconds(payments["event_timestamp"])
     ordered = payments.iloc[np.lexsort((payments["payment_id"].to_numpy(), time))]
-    parts = _components(_ties(ordered, links), int(moment.value // 1_000), days, most_users)
+    at = int(moment.value // 1_000)
+    ties = _ties(ordered, links)
+    nodes = np.where(_trusted(ties, at, trusted_days)[ties.nodes], -1, ties.nodes)
+    parts = _components(replace(ties, nodes=nodes), at, days, most_users)
     names = pd.factorize(ordered["user_id"])[1]
     rank = np.lexsort((np.arange(len(parts.members)), -parts.members[:, 0]))
     number = np.empty(len(rank), np.int64)
@@ -176,6 +181,27 @@ def _ties(payments: pd.DataFrame, links: Sequence[str]) -> Ties:
         fraud = payments["is_fraud"].eq(True).to_numpy() & (label != NEVER)
         told = np.where(fraud, np.maximum(label, time + 1), told)
     return Ties(time, user, np.array(nodes, np.int64).reshape(len(links), len(time)), told, tuple(sizes))
+
+
+def _trusted(ties: Ties, moment: int, days: int) -> np.ndarray:
+    """Flags of the nodes, one more for none, that at least two people have shared for so long without a known fraud."""
+    total = sum(ties.sizes)
+    trusted = np.zeros(total + 1, bool)
+    end = int(np.searchsorted(ties.time, moment, "left"))
+    known = ties.told[:end] <= moment
+    for node in ties.nodes[:, :end]:
+        rows = np.flatnonzero((node >= 0) & (ties.user[:end] >= 0))
+        first = rows[np.unique(node[rows] * total + ties.user[rows], return_index=True)[1]]
+        first = first[np.lexsort((first, node[first]))]  # rows are in order of time
+        second = first[1:][(node[first][1:] == node[first][:-1]) & ~_same(node[first])]
+        trusted[node[second[ties.time[second] <= moment - days * DAY]]] = True
+        trusted[node[rows[known[rows]]]] = False
+    return trusted
+
+
+def _same(ordered: np.ndarray) -> np.ndarray:
+    """Of each place but the first of sorted numbers, whether the number stands two places before it, too."""
+    return np.append(False, ordered[2:] == ordered[:-2])[: max(len(ordered) - 1, 0)]
 
 
 def _components(ties: Ties, moment: int, days: int, most_users: int) -> Components:

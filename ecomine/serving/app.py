@@ -33,6 +33,7 @@ from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
 from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.serving.stream import Stream
+from ecomine.serving.till import Till
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
@@ -93,6 +94,7 @@ def create_app(workspace: Path) -> FastAPI:
     catalogue = Catalogue(context.store)
     lineups = {name: LineUp(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
     live, stream = Live(context.store), Stream(workspace, context.params.streaming)
+    till = Till(workspace, stream.intake)
     desks: list[Desk] = []
 
     def readiness() -> Readiness:
@@ -113,6 +115,8 @@ def create_app(workspace: Path) -> FastAPI:
         judge = Judge(context, lineups, live)
         judge.start()
         stream.start()
+        if till.DOMAIN in lineups:
+            await run_in_threadpool(till.look)
         yield
         await run_in_threadpool(stream.close)
         judge.stop()
@@ -122,7 +126,7 @@ def create_app(workspace: Path) -> FastAPI:
     app = FastAPIOffline(
         title="ecomine", version=__version__, description=DESCRIPTION, redoc_url=None, lifespan=lifespan
     )
-    app.state.lineups = lineups
+    app.state.lineups, app.state.till = lineups, till
     measures, serving = Measures(lineups), context.params.serving
     app.add_middleware(Limits, max_bytes=serving.max_body_kb * 1024, a_second=serving.requests_a_second)
     app.add_middleware(Access, measures=measures)

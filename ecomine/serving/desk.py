@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import pandas as pd
 from fastapi import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -27,7 +26,7 @@ from ecomine.serving.lineup import LineUp, chosen
 from ecomine.serving.measures import Measures
 from ecomine.serving.published import Published
 from ecomine.serving.receipts import Read, Receipt, Receipts
-from ecomine.serving.seat import Answers
+from ecomine.serving.seat import Answers, Rows
 
 log = logging.getLogger("ecomine.serving")
 
@@ -236,16 +235,16 @@ def _add(response: Response, header: str, value: str) -> None:
         response.headers[header] = f"{before}, {value}" if before else value
 
 
-def _noting(answers: Answers, reads: list[Read] | None) -> Callable[[pd.DataFrame], OnlineAnswer]:
+def _noting(answers: Answers, reads: list[Read] | None) -> Callable[[Rows], OnlineAnswer]:
     """The features of `answers`, noted as they are read; raises FeaturesAwayError where they cannot be."""
 
-    def look_up(rows: pd.DataFrame) -> OnlineAnswer:
+    def look_up(rows: Rows) -> OnlineAnswer:
         try:
             found = answers.look_up(rows)
         except Exception as error:  # each online store fails in its own way
             raise FeaturesAwayError(f"{type(error).__name__}: {error}") from error
         if reads is not None:
-            keys = {key: rows[key].astype(str).tolist() for key in answers.keys}
+            keys = {key: list(map(str, rows[key])) for key in answers.keys}
             reads.append(Read(keys, list(found.features), list(found.tables), found.values, found.ages))
         return found
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,9 @@ log = logging.getLogger("ecomine.serving")
 RETRY_SECONDS = 30.0
 """Pause before what could not be opened is tried again; another version or online store is tried at once."""
 
+Rows: TypeAlias = pd.DataFrame | Mapping[str, Sequence[Any]]
+"""Of keys; a mapping of columns is quicker for one row."""
+
 Stamp = tuple[int, int] | None
 Stamps = tuple[Stamp, ...]
 """Of the pointer, of the online store, and of the pointers of the domains that are minded, to versions and scores."""
@@ -43,7 +46,7 @@ class Answers:
     model: Any
     bundle: Bundle
     keys: Sequence[str]
-    look_up: Callable[[pd.DataFrame], OnlineAnswer]
+    look_up: Callable[[Rows], OnlineAnswer]
     heeded: Mapping[str, str] = field(default_factory=dict)
     matters: Mapping[str, Any] = field(default_factory=dict)
 

@@ -32,7 +32,10 @@ INCOMES = ("under 15K", "15-35K", "35-50K", "50-75K", "75-100K", "over 100K")
 
 @dataclass(frozen=True)
 class People:
-    """Arrays by person; days count from the shop's first, `end_day` is the first day of no more visits."""
+    """Arrays by person; days count from the shop's first, `end_day` is the first day of no more visits.
+
+    shares: whether those of the household use one another's devices and cards.
+    """
 
     signup_day: np.ndarray
     end_day: np.ndarray
@@ -52,6 +55,7 @@ class People:
     basket: np.ndarray
     role: np.ndarray
     group: np.ndarray
+    shares: np.ndarray
 
     @property
     def users(self) -> int:
@@ -100,6 +104,7 @@ def people(params: SimulationParams, goods: Catalogue) -> People:
         basket=own.basket,
         role=role,
         group=group,
+        shares=(stream(params.seed, "sharing").random(homes) < params.household_sharing)[household],
     )
 
 

@@ -31,6 +31,9 @@ METHODS = ("card", "wallet", "transfer", "credit")
 METHOD_SHARE = (0.68, 0.18, 0.09, 0.05)
 CREDIT_DAYS = 60
 CARDS = 3
+DEVICE_SHARED, CARD_SHARED = 0.5, 0.2
+"""How often people of a household that shares use the device, and the card, of the first of them."""
+
 DEVICE_POOL, ADDRESS_POOL = 40, 25
 STRANGER = 10_000_000_000
 """Numbers from here on are devices, addresses and networks of nobody who is a customer."""
@@ -105,6 +108,12 @@ def payments(
     device = user * 2 + (random.random(count) < 0.12)
     network = folk.household[user] * 2 + (random.random(count) < 0.25)
     address = folk.household[user].copy()
+    # Drawn apart, so that all else of a shop stays as it is without sharing.
+    own = random.spawn(1)[0].random((2, count))
+    head = np.searchsorted(folk.household, folk.household[user])
+    sharing = folk.shares[user] & (kind == HONEST)
+    device = np.where(sharing & (own[0] < DEVICE_SHARED), head * 2, device)
+    card = np.where(sharing & (own[1] < CARD_SHARED), head * CARDS, card)
     group = folk.group[user]
     # A ring works from two devices and one drop address; so do accounts that share a welcome.
     together = (group >= 0) & (kind != TAKEOVER)

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import duckdb
+
 from ecomine import layout
 from ecomine.domain import LABEL, Domain
-from ecomine.errors import DamagedError, GateError, NotEnoughDataError, SettingsError
+from ecomine.errors import DamagedError, EcomineError, GateError, NotEnoughDataError, SettingsError
 from ecomine.params import FeatureParams
 from ecomine.stages.context import Context
 from ecomine.store import write_frame, write_json
@@ -137,8 +139,12 @@ def deploy(context: Context, domain: Domain, force: bool = False) -> None:
 
     require_passed(context, domain)
     digest = deployment.promote(context, domain, force)
-    monitoring.keep(context, domain, digest)
     context.say(f"{domain.name}: {digest[:12]} is deployed")
+    try:
+        monitoring.keep(context, domain, digest)
+    except (EcomineError, duckdb.Error, LookupError, OSError, TypeError, ValueError) as error:
+        # It answers; monitoring makes what it lacks when it looks for the first time.
+        context.say(f"{domain.name}: no reference for monitoring yet: {type(error).__name__}: {error}")
 
 
 def require_passed(context: Context, domain: Domain) -> None:

@@ -103,6 +103,20 @@ def test_the_linear_response_model_is_on_offer(shop: Tables) -> None:
     result = DOMAIN.evaluate(model, with_features(rows.test, shop), rows.truth, given.params)
     assert list(result.values.columns) == ["user_id", "model", "frequency", "everyone"]
     assert set(result.plots["targeting"]["kind"]) == {"coupon", "display"}
+    # Nothing of uplift is drawn where none is claimed.
+    assert not {"qini", "off_policy"} & set(result.plots) and {"budget", "campaigns"} <= set(result.plots)
+    check_explained(model, with_features(rows.test, shop))
+
+
+def check_explained(model: Placement, frame: pd.DataFrame) -> None:
+    """Contributions and a constant are the log odds; drivers and cases are in words."""
+    told = DOMAIN.explain(model, frame, PARAMS)
+    assert told.drivers["strength"].is_monotonic_decreasing and len(told.cases) == 10
+    assert told.cases["because"].str.contains("raises it|lowers it").all()
+    seen = model.seen(frame)
+    chance = model.response.predict(seen)
+    left = np.log(chance / (1 - chance)) - model.response.contributions(seen).sum(axis=1).to_numpy()
+    assert np.ptp(left) < 1e-4
 
 
 def test_the_worth_of_targeting_is_told_off_policy(
@@ -116,6 +130,12 @@ def test_the_worth_of_targeting_is_told_off_policy(
     assert found["model"]["value_low"] < found["model"]["value"] < found["model"]["value_high"]
     assert found["model"]["contacts"] == found["frequency"]["contacts"] == found["response"]["contacts"]
     assert found["everyone"]["contacts"] == pytest.approx(found["model"]["contacts"])
+    curve = result.plots["qini"]
+    reached = rows.truth["treated"] > 0
+    effect = rows.truth.loc[reached, LABEL].mean() - rows.truth.loc[~reached, LABEL].mean()
+    assert curve.groupby("method")["gained"].last().to_numpy() == pytest.approx(1000 * effect)
+    assert {"model", "response", "frequency", "everyone", "nobody"} == set(result.plots["off_policy"]["method"])
+    check_explained(model, with_features(rows.test, shop))
     # By the law each contact of the rare brings 0.4 of a sale's margin, each of the others 0.02, less 0.3.
     test = rows.test.merge(rows.truth, on=["impression_id", "user_id", "campaign_id"])
     lines = shop["order_lines"].groupby("user_id")["order_id"].nunique()

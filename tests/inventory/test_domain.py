@@ -1,6 +1,7 @@
 """The domain on its own: rows in time, decisions with and without stock, money, and what a check notices."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,9 @@ from ecomine.errors import FeatureError, NotEnoughDataError
 from ecomine.inventory import DOMAIN, InventoryParams, Replenisher
 from ecomine.inventory.alerts import DEAD, STOCK_OUT
 from ecomine.inventory.features import Calendar
+from ecomine.inventory.forecasting.design import Rows
 from ecomine.inventory.history import period_days
+from ecomine.inventory.law import QUANTILES
 from ecomine.inventory.leaning import Leaning
 from ecomine.inventory.model import in_periods
 from ecomine.inventory.policy import DECISION_COLUMNS, restock
@@ -111,8 +114,45 @@ def test_the_policy_is_worth_more_than_plain_rules(learnt: Known) -> None:
     margin = ((counted["price"].groupby(counted["item_id"]).transform("median") - counted["unit_cost"])
               * counted["wanted"]).sum()  # fmt: skip
     assert result.values["model"].sum() == pytest.approx(margin / 42 - told["model"]["cost"], rel=0.05)
+    check_drawn(result.plots, rows.truth)
     with pytest.raises(NotEnoughDataError, match="test days hold 0 rows"):
         DOMAIN.evaluate(model, rows.test.iloc[:0], rows.truth.iloc[:0], PARAMS)
+
+
+def check_drawn(plots: Mapping[str, pd.DataFrame], truth: pd.DataFrame) -> None:
+    """Fans hold what came and their quantiles never cross; more service costs stock and meets more demand."""
+    fan, frontier = plots["fan"], plots["frontier"]
+    assert (np.diff(fan[list(QUANTILES)].to_numpy(float), axis=1) >= 0).all()
+    total = fan[fan["place"] == 0].set_index("date")
+    wanted = truth.groupby("date")["wanted"].sum()
+    assert len(total) == PARAMS.test_days and (total["units"] <= wanted.reindex(total.index)).all()
+    assert total["mean"].sum() == pytest.approx(total["units"].sum(), rel=0.15)
+    held = (fan["units"] >= fan["q0.05"]) & (fan["units"] <= fan["q0.95"])
+    assert held.mean() > 0.8 and held[fan["place"] == 0].mean() > 0.7
+    assert (fan["place"].value_counts() == PARAMS.test_days).all()
+    for method in ("model", "moving_average"):
+        rule = frontier[frontier["method"] == method].sort_values("setting")
+        for name, sign in (("fill_rate", 1), ("holding_cost", 1), ("lost_cost", -1)):
+            assert (sign * np.diff(rule[name]) >= 0).all(), (method, name)
+    # At the target that the rule aims at about so much is met, though its levels stand still for a fortnight.
+    model = frontier[frontier["method"] == "model"].set_index("setting")["fill_rate"]
+    assert model[0.95] == pytest.approx(0.95, abs=0.08)
+
+
+def test_forecasts_are_explained_in_words(learnt: Known) -> None:
+    given, model, _ = learnt
+    told = DOMAIN.explain(model, DOMAIN.label(given).test, PARAMS)
+    assert told.drivers["strength"].is_monotonic_decreasing and (told.drivers["outcome"] == "demand").all()
+    assert not told.drivers["driver"].str.contains("_").any()
+    assert told.cases["because"].str.contains("raises it|lowers it").all() and len(told.cases) <= 10
+    forecaster = model.forecaster
+    first = forecaster.panel.periods - QUICK.horizon
+    parts, seen = forecaster.contributions(np.arange(3), np.arange(first, first + 5), first - 1)
+    design = forecaster._design(forecaster.panel, forecaster.units, forecaster.groups)
+    rows = Rows(np.repeat(np.arange(3), 5), np.tile(np.arange(first, first + 5), 3), np.full(15, first - 1))
+    log = np.log(forecaster.direct.predict(design.seen(rows))) - np.log(design.seen(rows).base)
+    # The parts and a constant are the whole prediction.
+    assert np.ptp(log - parts.sum(axis=1).to_numpy()) < 1e-4 and seen.shape == parts.shape
 
 
 def test_checks_notice_spoiled_decisions(learnt: Known) -> None:
@@ -148,8 +188,8 @@ def test_checks_notice_a_spoiled_model(learnt: Known) -> None:
     assert dearer_sells_more(rising) > 0 and twins_differ(rising) > 0
 
     class Halved(type(model.forecaster)):  # type: ignore[misc]
-        def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-            told = super().totals(periods, known)
+        def totals(self, *asked: object, **more: object) -> pd.DataFrame:
+            told = super().totals(*asked, **more)
             return told.assign(mean=told["mean"] / 2)
 
     spoiled.forecaster = Halved(model.forecaster.params)

@@ -198,7 +198,8 @@ def test_evaluation_beats_its_baselines_and_draws(watched: Path) -> None:
     assert metrics["nothing"]["saved"] == 0
     assert 0.5 < metrics["model"]["expected_to_known"] < 2
     plots = {path.stem for path in (watched / "metrics/risk").glob("*.csv")}
-    assert plots == {"calibration", "kinds", "kinds_by_week", "rings", "rules", "weeks"}
+    drawn = {"drift", "money_by_threshold", "precision_recall"}
+    assert plots == {"calibration", "kinds", "kinds_by_week", "rings", "rules", "weeks"} | drawn
     weeks = pd.read_csv(watched / "metrics/risk/weeks.csv")
     assert len(weeks) == 4
     assert weeks["saved_model"].sum() == pytest.approx(metrics["model"]["saved"])

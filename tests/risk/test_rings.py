@@ -101,3 +101,21 @@ def test_later_payments_change_no_feature() -> None:
     table = _payments(rows)
     early = (table["event_timestamp"] < START + pd.Timedelta(days=10)).to_numpy()
     pd.testing.assert_frame_equal(ring_features(table, early), ring_features(table[early]))
+
+
+def test_a_household_that_shares_for_long_is_no_ring_until_a_fraud_is_known() -> None:
+    """d1: three people for 80 days; d2: the same, with a fraud; d3: three people since a week; d4: one, then others."""
+    days = {"d1": (1, 2, 80), "d2": (1, 2, 80), "d3": (83, 84, 85), "d4": (1, 86, 87)}
+    rows = [(f"{device}u{n}", device, day) for device, seen in days.items() for n, day in enumerate(seen)]
+    table = pd.DataFrame(rows, columns=["user_id", "device_id", "day"])
+    table["event_timestamp"] = START + pd.to_timedelta(table["day"], "D")
+    table["payment_id"] = [f"p{n:02}" for n in range(len(table))]
+    table["is_fraud"] = table["user_id"] == "d2u0"
+    table["label_timestamp"] = table["event_timestamp"] + pd.Timedelta(days=40)
+    moment = START + pd.Timedelta(days=90)
+
+    def told(**more: int) -> set[str]:
+        return set(rings(table, moment, days=100, links=("device_id",), **more)["user_id"].str[:2])
+
+    assert told() == {"d2", "d3", "d4"}
+    assert told(trusted_days=1000) == {"d1", "d2", "d3", "d4"}

@@ -74,8 +74,8 @@ EN = {
     "recommendation.item_id": "id",
     "recommendation.propensity": "chance to be shown",
     "recommendation.together": "What is bought together",
-    "recommendation.together_text": "Ties among the products that are sold most; a line is the stronger the more "
-    "often two are bought together than by chance, and the wider the more orders hold both.",
+    "recommendation.together_text": "Ties among the products sold most in the last 90 days; a line is the stronger "
+    "the more often two are bought together than by chance, and the wider the more orders hold both.",
     "recommendation.together_chart": "Products that go together",
     "recommendation.together_described": "{one} and {other} are bought together {lift:.1f} times as often as by "
     "chance.",
@@ -166,7 +166,8 @@ ZH = {
     "recommendation.item_id": "编号",
     "recommendation.propensity": "展示概率",
     "recommendation.together": "什么一起买",
-    "recommendation.together_text": "最畅销商品之间的关联；颜色越深，一起购买越高于偶然；线越粗，同含两者的订单越多。",
+    "recommendation.together_text": "最近 90 天最畅销商品之间的关联；颜色越深，一起购买越高于偶然；线越粗，"
+    "同含两者的订单越多。",
     "recommendation.together_chart": "搭配购买的商品",
     "recommendation.together_described": "{one} 与 {other} 一起购买的次数是偶然情况的 {lift:.1f} 倍。",
     "recommendation.no_ties": "最畅销的商品之间没有高于偶然的一起购买。",
