@@ -351,7 +351,7 @@ def _ended(prefect: Prefect, runs: list[dict[str, Any]]) -> list[dict[str, Any]]
     return None if any(state["type"] in UNFINISHED for state in states) else states
 
 
-def _eventually(ask: Callable[[], T | None], seconds: float = 480, pause: float = 0.5) -> T:
+def _eventually(ask: Callable[[], T | None], seconds: float = 900, pause: float = 0.5) -> T:
     """The first answer that is not None, asked again while nothing answers yet."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
