@@ -20,6 +20,7 @@ from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
 from ecomine.serving import errors
 from ecomine.serving.access import Access
+from ecomine.serving.ahead import Ahead
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk
 from ecomine.serving.judge import Judge
@@ -27,9 +28,10 @@ from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
 from ecomine.serving.measures import SHARED, TOGETHER, Measures
+from ecomine.serving.memo import Memo
 from ecomine.serving.moment import Moment
 from ecomine.serving.receipts import Receipts
-from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
+from ecomine.serving.routes import AHEAD, PLAIN, QUESTIONS, ROUTES
 from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.serving.stream import Stream
@@ -109,6 +111,7 @@ def create_app(workspace: Path) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(receipts.open)
         await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
         judge = Judge(context, lineups, live)
         judge.start()
@@ -127,6 +130,7 @@ def create_app(workspace: Path) -> FastAPI:
     app.add_middleware(Limits, max_bytes=serving.max_body_kb * 1024, a_second=serving.requests_a_second)
     app.add_middleware(Access, measures=measures)
     errors.install(app)
+    memo = Memo(serving.memory_mb)
     keys, receipts = Keys(context.store), Receipts(context.store, serving.receipt_days)
 
     def guarded(scope: str) -> dict[str, Any]:
@@ -134,7 +138,8 @@ def create_app(workspace: Path) -> FastAPI:
         return {"dependencies": [Depends(guard(keys, scope))], "responses": errors.REFUSALS} if serving.keys else {}
 
     for name, lineup in lineups.items():
-        desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name])
+        ahead = Ahead(context.store, lineup.domain, AHEAD[name], receipts.packer) if name in AHEAD else None
+        desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name], memo, ahead)
         desks.append(desk)
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))

@@ -80,6 +80,19 @@ class LineUp:
         with suppress(EcomineError):
             yield PREVIOUS, self._before.get()
 
+    def first(self, unit: str | None) -> tuple[str, Answers] | None:
+        """The first of `steps`, where it is known without waiting."""
+        if self.features_away:
+            return None
+        trial = self.trial
+        if trial is not None and trial["action"] == records.CANARY and chosen(trial, unit):
+            answers = self._tried.at_hand()
+            return None if answers is None else (CANARY, answers)
+        answers = self.deployed.at_hand()
+        if answers is None:
+            return None
+        return (DEPLOYED if self.current() in (None, answers.bundle.digest) else PREVIOUS), answers
+
     def shadow(self) -> Answers | None:
         """The version whose answers are kept beside those of the champion, and not used."""
         trial = self.trial

@@ -5,6 +5,7 @@ from types import ModuleType
 
 from fastapi import APIRouter
 
+from ecomine.serving.ahead import Recipe
 from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.routes import ads, inventory, pricing, profiling, recommendation, risk
 
@@ -18,6 +19,9 @@ MODULES: dict[str, ModuleType] = {
 }
 
 ROUTES: dict[str, Callable[[Desk], APIRouter]] = {name: module.router for name, module in MODULES.items()}
+
+AHEAD: dict[str, Recipe] = {"recommendation": recommendation.AHEAD}
+"""Of each domain, the question that is answered before anybody asks it."""
 
 QUESTIONS: dict[str, Mapping[str, Question]] = {name: module.QUESTIONS for name, module in MODULES.items()}
 """What can be asked of a domain's desk; a receipt names the question, so that it can be asked again."""

@@ -82,13 +82,12 @@ def router(desk: Desk) -> APIRouter:
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "Nobody of this id has bought"}}
     routes = APIRouter(prefix="/v1/profiles", tags=["profiling"], responses={**PROBLEMS, **unknown})
 
-    @routes.get("/{user_id:path}", summary="Profile of one customer")
-    def one(
+    @routes.get("/{user_id:path}", summary="Profile of one customer", response_model=Profile)
+    async def one(
         user_id: Annotated[str, Path(min_length=1, max_length=200, description="the customer", examples=["1"])],
-        response: Response,
-    ) -> Profile:
+    ) -> Response:
         """Who a customer is, what they will probably do, and why; 404 for somebody who has bought nothing yet."""
-        return desk.answer(Profile, response, "profile", unit=user_id, user_id=user_id)
+        return await desk.reply("profile", user_id, user_id=user_id)
 
     return routes
 
