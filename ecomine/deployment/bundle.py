@@ -137,6 +137,13 @@ def load(store: Store, domain: Domain, digest: str | None = None) -> tuple[Any, 
     return open_folder(domain, digest, folder)
 
 
+def describe(store: Store, domain: Domain, digest: str) -> Bundle:
+    """Description of a version without its model; raises DeploymentError where it is absent or damaged."""
+    folder = store.path(f"{versions(domain.name)}/{digest}")
+    verify(folder, digest)
+    return _read(domain, digest, folder)
+
+
 def open_folder(domain: Domain, digest: str, folder: Path) -> tuple[Any, Bundle]:
     """Model and description from a version's folder, every file checked against its digest first."""
     verify(folder, digest)

@@ -62,16 +62,16 @@ class Ahead:
         self._parts: dict[bytes, Part] = {}
 
     def find(
-        self, name: tuple[Any, ...], state: str, titles: int | None, question: str, arguments: Mapping[str, Any],
-        step: str,
-    ) -> Remembered | None:  # fmt: skip
-        """The answer to a question, where it was made from what holds now; name: of the version's `Answers`."""
+        self, answers: Answers, state: str, titles: int | None, question: str, arguments: Mapping[str, Any], step: str
+    ) -> Remembered | None:
+        """The answer of a version to a question, where it was made from what holds now."""
         asked = self._recipe.asked(arguments) if question == self._recipe.question else None
         if asked is None:
             return None
         try:
             self._open()
-            if self._about.get("of") != _of(name, state, titles) or asked[1] > self._about["longest"]:
+            made = self._about.get("of")
+            if made is None or made != _of(answers, state, titles) or asked[1] > self._about["longest"]:
                 return None
             return self._found(*asked, arguments, step, state, titles)
         except (OSError, sqlite3.Error) as error:
@@ -116,6 +116,13 @@ class Ahead:
             log.info("%s: answers made ahead for %s", self._name, self._about["model"][:12])
 
 
+def _of(answers: Answers, state: str, titles: int | None) -> str | None:
+    """None where a version that is minded cannot be read, since it may be a moment later."""
+    if answers.matters.keys() != answers.heeded.keys():
+        return None
+    return of(answers.bundle.digest, answers.heeded, state, titles)
+
+
 def path_of(store: Store, domain: str) -> Path:
     return store.path(layout.AHEAD.format(domain=domain))
 
@@ -138,11 +145,11 @@ def make(store: Store, answers: Answers, recipe: Recipe, question: Callable[...,
     """
     catalogue, bundle = Catalogue(store), answers.bundle
     state = answers.features.state if answers.features else None
-    if state is None:
-        return None
     titles = catalogue.stamp()
-    of, path = _of(answers.name, state, titles), path_of(store, bundle.domain)
-    if made_of(path) == of:
+    if state is None or answers.matters.keys() != answers.heeded.keys():
+        return None
+    name, path = _of(answers, state, titles), path_of(store, bundle.domain)
+    if made_of(path) == name:
         return 0
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -153,7 +160,7 @@ def make(store: Store, answers: Answers, recipe: Recipe, question: Callable[...,
                 file.execute(f"PRAGMA {pragma}")
             count = _fill(file, answers, recipe, question, catalogue)
             whole = recipe.whole(bundle, [])
-            told = {"of": of, "model": bundle.digest, "heeded": dict(answers.heeded), "longest": whole["k"]}
+            told = {"of": name, "model": bundle.digest, "heeded": dict(answers.heeded), "longest": whole["k"]}
             file.execute("CREATE TABLE about (told TEXT)")
             file.execute("INSERT INTO about VALUES (?)", (json.dumps(told),))
         if (answers.features.state if answers.features else None) != state or catalogue.stamp() != titles:
@@ -237,5 +244,6 @@ def _json(told: Any) -> str:
     return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _of(name: tuple[Any, ...], state: str, titles: int | None) -> str:
-    return json.dumps([name, state, titles])
+def of(digest: str, heeded: Mapping[str, str], state: str, titles: int | None) -> str:
+    """What answers are made of, as text: version, versions minded, online store, products."""
+    return json.dumps([digest, sorted(heeded.items()), state, titles])

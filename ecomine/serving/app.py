@@ -4,8 +4,8 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ecomine.serving.judge import Judge
 from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
+from ecomine.serving.maker import Maker
 from ecomine.serving.measures import SHARED, TOGETHER, Measures
 from ecomine.serving.memo import Memo
 from ecomine.serving.moment import Moment
@@ -199,13 +200,28 @@ def run(workspace: Path, host: str, port: int, workers: int = 1) -> None:
     configure_logs()
     # uvicorn's own access log holds the caller's address and the whole path, which names a customer.
     settings: dict[str, Any] = {"host": host, "port": port, "access_log": False, "log_config": None}
-    if workers == 1:
-        uvicorn.run(create_app(workspace), **settings)
+    context = Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
+    with _maker(context):
+        if workers == 1:
+            uvicorn.run(create_app(workspace), **settings)
+            return
+        with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
+            os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1"})
+            uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
+
+
+@contextmanager
+def _maker(context: Context) -> Iterator[None]:
+    """Answers are made ahead meanwhile, where that is wished: by one process, however many answer."""
+    if not context.params.serving.ahead:
+        yield
         return
-    Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
-    with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
-        os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1"})
-        uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
+    maker = Maker(context)
+    maker.start()
+    try:
+        yield
+    finally:
+        maker.stop()
 
 
 WORKSPACE = "ECOMINE_SERVED_WORKSPACE"

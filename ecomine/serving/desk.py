@@ -210,7 +210,7 @@ class Desk:
         titles, name, trial = self.catalogue.stamp(), _name(step, answers, question, arguments), self.lineup.trial
         one = self.memo.get(name, state, titles)
         if one is None and self.ahead is not None and trial is None:  # times of answers are compared in a trial
-            one = self.ahead.find(answers.name, state, titles, question, arguments, step)
+            one = self.ahead.find(answers, state, titles, question, arguments, step)
             if one is not None:
                 self.memo.put(name, one)
         if one is not None and trial is not None:

@@ -172,6 +172,11 @@ def said(about: Part, reads: Packed | None, arguments: Mapping[str, Any], answer
     return Packed(head, (head, about, *(reads.parts if reads else ())))
 
 
+def answered_by(content: bytes) -> str:
+    """The name of the part that says what answered, the same for all receipts of a version and question."""
+    return str(json.loads(plain(content))["about"])
+
+
 def unpacked(content: bytes, fetch: Callable[[bytes], bytes]) -> Receipt:
     """The receipt that a part stands for, without id and moment; fetch: digest → content."""
     names = json.loads(plain(content))

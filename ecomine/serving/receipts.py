@@ -24,7 +24,7 @@ from typing import Any
 
 from ecomine import layout
 from ecomine.errors import MissingInputError
-from ecomine.serving.packing import Packed, Packer, Read, Receipt, unpacked
+from ecomine.serving.packing import Packed, Packer, Read, Receipt, answered_by, unpacked
 from ecomine.serving.receipt_file import HOUR, ReceiptFile
 from ecomine.store import Store
 
@@ -106,15 +106,21 @@ class Receipts:
     def newest(self, count: int) -> Iterator[Receipt]:
         """The last `count` receipts, the newest first."""
         for id_, head in self._file.newest(count):
-            yield self._opened(id_, self._part(head))
+            yield self._opened(id_, self._file.part(head))
 
     def alike(self, count: int) -> Iterator[tuple[Receipt, list[str]]]:
-        """Of the last `count` receipts those that say different things, by version, with the ids of all that say it."""
+        """Of the last `count` receipts those that say different things, each with the ids of all that say the same.
+
+        Those of one version come one after the other.
+        """
         ids: dict[bytes, list[str]] = {}
         for id_, head in self._file.newest(count):
             ids.setdefault(head, []).append(id_)
-        for head, same in ids.items():
-            yield self._opened(same[0], self._part(head)), same
+        versions: dict[str, list[bytes]] = {}
+        for head in ids:
+            versions.setdefault(answered_by(self._file.part(head)), []).append(head)
+        for head in (head for heads in versions.values() for head in heads):
+            yield self._opened(ids[head][0], self._file.part(head)), ids[head]
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Keep what waits, on the loop itself unless others hold the file."""
