@@ -31,8 +31,9 @@ from ecomine.serving.maker import Maker
 from ecomine.serving.measures import SHARED, TOGETHER, Measures
 from ecomine.serving.memo import Memo
 from ecomine.serving.moment import Moment
+from ecomine.serving.quick import Quick, Short
 from ecomine.serving.receipts import Receipts
-from ecomine.serving.routes import AHEAD, PLAIN, QUESTIONS, ROUTES
+from ecomine.serving.routes import AHEAD, PLAIN, QUESTIONS, ROUTES, SHORT
 from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.serving.stream import Stream
@@ -128,11 +129,12 @@ def create_app(workspace: Path) -> FastAPI:
     )
     app.state.lineups = lineups
     measures, serving = Measures(lineups), context.params.serving
+    ways: list[tuple[Short, Desk]] = []
+    keys, receipts, memo = Keys(context.store), Receipts(context.store, serving.receipt_days), Memo(serving.memory_mb)
+    app.add_middleware(Quick, ways=ways, keys=keys if serving.keys else None)
     app.add_middleware(Limits, max_bytes=serving.max_body_kb * 1024, a_second=serving.requests_a_second)
     app.add_middleware(Access, measures=measures)
     errors.install(app)
-    memo = Memo(serving.memory_mb)
-    keys, receipts = Keys(context.store), Receipts(context.store, serving.receipt_days)
 
     def guarded(scope: str) -> dict[str, Any]:
         """What a route of this scope is declared with."""
@@ -142,6 +144,8 @@ def create_app(workspace: Path) -> FastAPI:
         ahead = Ahead(context.store, lineup.domain, AHEAD[name], receipts.packer) if name in AHEAD else None
         desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name], memo, ahead)
         desks.append(desk)
+        if name in SHORT:
+            ways.append((SHORT[name], desk))
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
     app.include_router(event_routes(stream.intake, context.params.streaming, measures), **guarded(EVENTS))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import Response
 from pydantic import BaseModel
@@ -62,6 +62,14 @@ class Given:
     model: str
     heeded: Mapping[str, str] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
+
+
+class Found(NamedTuple):
+    """An answer by a step of the line-up; trial: the record of the version that is tried meanwhile."""
+
+    step: str
+    one: Remembered
+    trial: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -135,10 +143,15 @@ class Desk:
         unit: by whom or what a canary's share is drawn, such as the customer's id. Headers tell the step by which the
         answer came and the id of its receipt.
         """
-        found = self._at_hand(question, unit, arguments)
+        found = self.at_hand(question, unit, arguments)
         if found is None:
             found = await run_in_threadpool(self._found, question, unit, arguments, pick)
-        step, one = found
+        headers = await self.told(found, question, arguments, pick)
+        return Response(found.one.body, media_type="application/json", headers=headers)
+
+    async def told(self, found: Found, question: str, arguments: dict[str, Any], pick: Pick | None) -> dict[str, str]:
+        """Headers of an answer that leaves now; its receipt is kept, and a shadow is asked the same."""
+        step, one, trial = found
         self.measures.answered(self.lineup.domain.name, step)
         headers = {STEP: step}
         if one.packed is not None:
@@ -147,8 +160,8 @@ class Desk:
             except (OSError, sqlite3.Error) as error:  # a full disk must not keep the shop from its decisions
                 log.error("the receipt of an answer cannot be kept: %s", error)
         if step == steps.DEPLOYED:
-            self._try_shadow(question, arguments, one.body, pick)
-        return Response(one.body, media_type="application/json", headers=headers)
+            self._try_shadow(trial, question, arguments, one.body, pick)
+        return headers
 
     async def reply_each(self, question: str, split: Split, **arguments: Any) -> Response:
         """As `reply`, for several units; where a canary answers for some of them, each version answers for its own."""
@@ -184,7 +197,7 @@ class Desk:
         if kept is not None:
             response.headers[RECEIPT] = kept
         if given.step == steps.DEPLOYED:
-            self._try_shadow(question, arguments, _text(told), None)
+            self._try_shadow(self.lineup.trial, question, arguments, _text(told), None)
         assert isinstance(given.said, kind), (
             f"a question answered with {type(given.said).__name__}, not {kind.__name__}"
         )
@@ -195,19 +208,19 @@ class Desk:
         self._shadows.shutdown()
         self._counts.shutdown()
 
-    def _at_hand(self, question: str, unit: str | None, arguments: Mapping[str, Any]) -> tuple[str, Remembered] | None:
+    def at_hand(self, question: str, unit: str | None, arguments: Mapping[str, Any]) -> Found | None:
         """An answer that was given or made before, without waiting for anything."""
         first = self.lineup.first(unit)
         if first is None:
             return None
-        step, answers = first
+        step, answers, trial = first
         try:
             state = answers.features.state if answers.features else None
         except Exception:  # each online store fails in its own way; who makes an answer meets it again, and tells
             return None
         if state is None:
             return None
-        titles, name, trial = self.catalogue.stamp(), _name(step, answers, question, arguments), self.lineup.trial
+        titles, name = self.catalogue.stamp(), _name(step, answers, question, arguments)
         one = self.memo.get(name, state, titles)
         if one is None and self.ahead is not None and trial is None:  # times of answers are compared in a trial
             one = self.ahead.find(answers, state, titles, question, arguments, step)
@@ -217,14 +230,12 @@ class Desk:
             counted = self.lineup.domain.name, trial["number"], answers.bundle.digest, one.spent
             with suppress(RuntimeError):  # the server is going down
                 self._counts.submit(self._count, self.live.answered, *counted)
-        return None if one is None else (step, one)
+        return None if one is None else Found(step, one, trial)
 
-    def _found(
-        self, question: str, unit: str | None, arguments: dict[str, Any], pick: Pick | None
-    ) -> tuple[str, Remembered]:
+    def _found(self, question: str, unit: str | None, arguments: dict[str, Any], pick: Pick | None) -> Found:
         """An answer made now, or by somebody else in the meantime."""
 
-        def put(step: str, answers: Answers) -> tuple[tuple[str, Remembered], float]:
+        def put(step: str, answers: Answers) -> tuple[Found, float]:
             state = None
             with suppress(Exception):  # reading meets the same, and tells
                 state = answers.features.state if answers.features else None
@@ -236,11 +247,11 @@ class Desk:
                 spent = (time.perf_counter() - begun) * 1000
                 one = replace(self._told(question, arguments, given, pick), state=state, titles=titles, spent=spent)
                 self.memo.put(name, one)
-            return (step, one), one.spent
+            return Found(step, one, self.lineup.trial), one.spent
 
-        def published() -> tuple[tuple[str, Remembered], float]:
+        def published() -> tuple[Found, float]:
             given = self._from_published(question, arguments)
-            return (given.step, self._told(question, arguments, given, pick)), 0.0
+            return Found(given.step, self._told(question, arguments, given, pick), None), 0.0
 
         return self._ask(unit, put, published)[0]
 
@@ -319,8 +330,9 @@ class Desk:
             heeded=dict(given.heeded), step=given.step,
         )  # fmt: skip
 
-    def _try_shadow(self, question: str, arguments: dict[str, Any], body: bytes, pick: Pick | None) -> None:
-        trial = self.lineup.trial
+    def _try_shadow(
+        self, trial: Mapping[str, Any] | None, question: str, arguments: dict[str, Any], body: bytes, pick: Pick | None
+    ) -> None:
         if trial is None or trial["action"] != "shadow" or not self._room.acquire(blocking=False):
             return
         with suppress(RuntimeError):  # the server is going down

@@ -142,6 +142,11 @@ class Seat:
         stamp = self._look()
         return self._answers if stamp == self._stamp or not self._worth_trying(stamp) else None
 
+    @property
+    def seen(self) -> Stamp:
+        """The pointer's stamp when it was looked at for what answers."""
+        return self._stamp[0]
+
     def _refresh(self, stamp: Stamps) -> None:
         if (self._answers is not None and stamp == self._stamp) or not self._worth_trying(stamp):
             return

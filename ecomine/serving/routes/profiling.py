@@ -12,6 +12,7 @@ from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
+from ecomine.serving.quick import Asked, Short
 from ecomine.serving.seat import Answers
 
 UNKNOWN = "This customer is not known: nobody of this id has bought anything yet."
@@ -90,6 +91,15 @@ def router(desk: Desk) -> APIRouter:
         return await desk.reply("profile", user_id, user_id=user_id)
 
     return routes
+
+
+def _read(user_id: str, query: bytes) -> Asked | None:
+    if query or not 0 < len(user_id) <= 200 or "\n" in user_id:
+        return None
+    return Asked("profile", user_id, None, {"user_id": user_id})
+
+
+SHORT = Short("/v1/profiles/", "/v1/profiles/{user_id:path}", _read)
 
 
 def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:

@@ -1,5 +1,6 @@
 """What to show to a customer."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from operator import itemgetter
@@ -18,6 +19,7 @@ from ecomine.serving.desk import Desk, Plain, Question, Split
 from ecomine.serving.errors import PROBLEMS, BadRequestError
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
+from ecomine.serving.quick import Asked, Short
 from ecomine.serving.seat import Answers
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
@@ -170,6 +172,18 @@ def _beginning(arguments: Mapping[str, Any]) -> tuple[str, int] | None:
         return None
     return arguments["user_ids"][0], arguments["k"]
 
+
+def _read(user_id: str, query: bytes) -> Asked | None:
+    """A customer's list without more than a plain `k`."""
+    k = query[2:] if query.startswith(b"k=") else b"20"
+    if not 0 < len(user_id) <= 200 or "\n" in user_id or query[:2] not in (b"", b"k=") or not _COUNT.fullmatch(k):
+        return None
+    return Asked("lists", user_id, alone, {"user_ids": [user_id], "k": int(k), "situation": "for_you"})
+
+
+_COUNT = re.compile(rb"[1-9][0-9]{0,2}")
+
+SHORT = Short("/v1/recommendations/", "/v1/recommendations/{user_id:path}", _read)
 
 AHEAD = Recipe("lists", _all_of, _beginning)
 
