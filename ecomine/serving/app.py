@@ -18,7 +18,7 @@ from ecomine import __version__, deployment
 from ecomine.deployment.live import Live
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
-from ecomine.serving import errors
+from ecomine.serving import errors, limits
 from ecomine.serving.access import Access
 from ecomine.serving.ahead import Ahead
 from ecomine.serving.catalogue import Catalogue
@@ -210,7 +210,8 @@ def run(workspace: Path, host: str, port: int, workers: int = 1) -> None:
             uvicorn.run(create_app(workspace), **settings)
             return
         with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
-            os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1"})
+            pace = str(Path(folder) / "pace")
+            os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1", limits.TOGETHER: pace})
             uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
 
 
