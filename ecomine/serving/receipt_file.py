@@ -87,6 +87,11 @@ class ReceiptFile:
             rows = connection.execute("SELECT id, head FROM answers ORDER BY id DESC LIMIT ?", (count,)).fetchall()
         return [(id_.hex(), head) for id_, head in rows]
 
+    def count(self) -> int:
+        """How many receipts there are."""
+        with self._open() as connection:
+            return int(connection.execute("SELECT count(*) FROM answers").fetchone()[0])
+
     def tidy(self, now: int, days: float) -> None:
         """Take away what is older than so many days, a little at a time, since others wait meanwhile."""
         with self._open() as connection:

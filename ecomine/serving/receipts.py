@@ -122,6 +122,10 @@ class Receipts:
         for head in (head for heads in versions.values() for head in heads):
             yield self._opened(ids[head][0], self._file.part(head)), ids[head]
 
+    def count(self) -> int:
+        """How many there are."""
+        return self._file.count()
+
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Keep what waits, on the loop itself unless others hold the file."""
         batch, self._waiting = self._waiting, []
