@@ -17,6 +17,7 @@ import duckdb
 import pandas as pd
 
 from ecomine.errors import NotEnoughDataError
+from ecomine.explanation import Explanation
 
 EVENT_TIMESTAMP = "event_timestamp"
 LABEL = "label"
@@ -116,19 +117,36 @@ class Range:
     whole: bool = False
 
 
+Report = Callable[[int, float], None]
+"""What a validation calls after each stretch of time: its number, and the value so far; may end it by raising."""
+
+
+def unreported(step: int, value: float) -> None:
+    """A report that nobody waits for."""
+
+
 @dataclass(frozen=True)
 class Tunable:
     """How a domain's settings are searched by validation inside the training period.
 
-    space: setting → range, or the values on offer.
+    space: setting → range, or the values on offer; `section.setting` for a setting of an inner section.
     widest(params) → params whose labelled rows hold all that any choice may need.
-    validate(train frame, params, seed, threads) → number, higher is better; the frame is that of `widest`, and what it
-    learns from must lie before what it judges by.
+    validate(train frame, params, seed, threads, report) → number, higher is better; the frame is that of `widest`, and
+    what it learns from must lie before what it judges by. It calls `report` after each stretch that it judges by.
     """
 
     space: Mapping[str, Range | tuple[Any, ...]]
-    widest: Callable[[Any], Any]
-    validate: Callable[[pd.DataFrame, Any, int, int], float]
+    validate: Callable[[pd.DataFrame, Any, int, int, Report], float]
+    widest: Callable[[Any], Any] = lambda params: params
+
+
+def over_time(stretches: int, judge: Callable[[int], float], report: Report = unreported) -> float:
+    """Mean of `judge(number)` over the stretches of time, the mean so far reported after each."""
+    values: list[float] = []
+    for number in range(stretches):
+        values.append(judge(number))
+        report(number, sum(values) / len(values))
+    return sum(values) / len(values)
 
 
 @dataclass(frozen=True)
@@ -141,6 +159,19 @@ class Heed:
 
     read: Callable[[pd.DataFrame], Any]
     apply: Callable[[pd.DataFrame, Any], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What can be seen of decisions day by day, long before their worth is known.
+
+    metric: what it is called; higher is better.
+    measure(decisions, inputs, after, until, days) → one row a window of `days` in (after, until]: window (its number
+    from 0), value, rows (how many it is made of). `inputs` may hold rows after `until`, which must not count.
+    """
+
+    metric: str
+    measure: Callable[[pd.DataFrame, Inputs, datetime, datetime, int], pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -160,6 +191,8 @@ class Domain:
         (columns before, after, customers, share). The same for the same two versions; trained models know nothing of it
     heeds: other domain's name → how its deployed decisions are minded whenever own ones are published or answered. What
         is trained, proposed and gated does not depend on it, so that one domain can be made without another
+    watch: what monitoring can see of its decisions each day, where there is something
+    explain(model, some test rows with features, params) → Explanation: what moves its predictions, for people to read
     """
 
     name: str
@@ -180,3 +213,5 @@ class Domain:
     tunable: Tunable | None = None
     succeed: Callable[[Path, pd.DataFrame, Path], tuple[pd.DataFrame, pd.DataFrame]] | None = None
     heeds: Mapping[str, Heed] = field(default_factory=dict)
+    watch: Watch | None = None
+    explain: Callable[[Any, pd.DataFrame, Any], Explanation] | None = None

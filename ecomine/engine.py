@@ -41,7 +41,7 @@ def spark_settings(params: EngineParams) -> dict[str, str]:
         "spark.master": params.master,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
-        "spark.driver.memory": f"{_mebibytes(params.memory_limit)}m",
+        "spark.driver.memory": f"{mebibytes(params.memory_limit)}m",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(max(params.threads, 2) * 2),
@@ -70,7 +70,7 @@ def spark(params: EngineParams) -> "SparkSession":
     return session
 
 
-def _mebibytes(memory: str) -> int:
+def mebibytes(memory: str) -> int:
     """DuckDB's way to write an amount of memory, such as 3GB, in whole MiB."""
     found = (
         duckdb.connect(":memory:")

@@ -12,7 +12,9 @@ EcomineError
 ├── GateError              a candidate failed a check of its gate
 ├── DeploymentError        a bundle that is absent, damaged or does not answer
 ├── StreamingError         events that cannot be written or read at this moment
-└── LockedError            another run writes to this workspace
+├── UnavailableError       a database or a store that does not answer at this moment
+├── LockedError            another run writes to this workspace
+└── UnwellError            the doctor found a fault
 """
 
 
@@ -70,5 +72,15 @@ class StreamingError(EcomineError):
     """Events that cannot be written or read at this moment."""
 
 
+class UnavailableError(EcomineError):
+    """A database or a store that does not answer at this moment; the same may well succeed later."""
+
+
 class LockedError(EcomineError):
     """Another run writes to this workspace."""
+
+
+class UnwellError(EcomineError):
+    """The doctor found a fault."""
+
+    exit_code = 1

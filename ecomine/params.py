@@ -42,6 +42,10 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+CRON = (r"[-\d*/,A-Za-z]+( [-\d*/,A-Za-z]+){4}", "five fields of cron, such as 0 3 * * 1 for Monday 03:00 UTC")
+"""When something starts by itself."""
+
+
 @dataclass(frozen=True)
 class EngineParams:
     """Where table expressions run."""
@@ -172,6 +176,15 @@ class ServingParams:
 
 
 @dataclass(frozen=True)
+class ReportParams:
+    """The pages for people."""
+
+    language: str = setting(
+        "en", "the language that opens first; the other one is a click away", like=("en|zh", "en or zh")
+    )
+
+
+@dataclass(frozen=True)
 class ChallengerParams:
     """When a version that is tried beside the deployed one has failed, and when it has shown enough."""
 
@@ -180,6 +193,37 @@ class ChallengerParams:
     max_slowdown: float = setting(2.0, "its 95th percentile of time ÷ the champion's, at most", at_least=1)
     promote: bool = setting(False, "whether the server deploys it by itself once it has shown enough")
     check_seconds: float = setting(5.0, "time between two looks at what it has shown", at_least=0.05)
+
+
+@dataclass(frozen=True)
+class MonitoringParams:
+    """When what is deployed no longer fits what happens in the shop; see docs/monitoring.md."""
+
+    window_days: int = setting(1, "length of a window, days; windows end at midnight UTC", at_least=1, at_most=90)
+    bad_windows: int = setting(2, "bad windows that make an alarm, among the last `windows`", at_least=1)
+    windows: int = setting(3, "windows looked back at for an alarm", at_least=1, at_most=100)
+    reference_days: int = setting(28, "days before a version's as_of that later ones are compared with", at_least=2)
+    least_reference: int = setting(5, "windows that tell what is usual; fewer raise no alarm", at_least=2)
+    deviations: float = setting(4.0, "a daily measure this many spreads below its median is bad", at_least=0)
+    psi: float = setting(0.2, "population stability index from which on a column has drifted", at_least=0)
+    ks: float = setting(0.2, "Kolmogorov–Smirnov distance from which on a column has drifted", at_least=0, at_most=1)
+    chance: float = setting(0.001, "a difference more probable than this by chance is none", at_least=0, at_most=1)
+    nulls: float = setting(0.2, "change of a column's share of nulls that is bad", at_least=0, at_most=1)
+    drifted_share: float = setting(0.5, "share of the columns that have drifted, from which on it is bad", at_least=0)
+    entities: int = setting(200, "entities whose features and scores are watched", at_least=1)
+    min_rows: int = setting(100, "fewer rows in a window are not compared", at_least=1)
+    matured_days: int = setting(7, "days between two evaluations on what has come true since", at_least=1)
+    again_days: int = setting(7, "days after which an alarm that is still up is told again", at_least=1)
+    max_refused: float = setting(0.2, "share of a table's rows refused by cleaning that is bad", at_least=0, at_most=1)
+    max_warnings: int = setting(0, "expectations of severity warning that may fail", at_least=0)
+    max_data_age_days: float = setting(2.0, "age of the data and of online features that is bad, days", at_least=0)
+    max_fallback: float = setting(
+        0.05, "share of an hour's answers that failed or that the deployed version did not give", at_least=0, at_most=1
+    )
+    max_p95_ms: float = setting(
+        500.0, "time within which 95 % of an hour's answers must come, milliseconds", at_least=1
+    )
+    min_answers: int = setting(50, "fewer answers in an hour are not judged", at_least=1)
 
 
 @dataclass(frozen=True)
@@ -206,6 +250,40 @@ class SimulationParams:
 
 
 @dataclass(frozen=True)
+class SchedulesParams:
+    """When flows start by themselves: minute, hour, day, month, weekday, UTC; null switches one off."""
+
+    score: str | None = setting("0 5 * * *", "decisions of the deployed versions on fresh features", like=CRON)
+    retrain: str | None = setting("0 3 * * 1", "the whole road for every domain", like=CRON)
+    monitor: str | None = setting("20 * * * *", "a look at data, features, scores and answers", like=CRON)
+
+
+@dataclass(frozen=True)
+class RunParams:
+    """Patience of flow runs: with a server that is away, with another run at work, with a step that hangs."""
+
+    retries: int = setting(
+        4, "times that a step is tried again where waiting can help: a server that is away, DVC at work", at_least=0
+    )
+    retry_seconds: float = setting(15.0, "pause before the first of them; each next one is twice as long", at_least=0)
+    wait_minutes: float = setting(60.0, "how long a run waits for another one that writes to the workspace", at_least=0)
+    step_minutes: float = setting(240.0, "a step that takes longer is ended, and the run fails", at_least=0.01)
+
+
+@dataclass(frozen=True)
+class NotificationParams:
+    """Who is told what; addresses and passwords lie in Prefect blocks, see docs/runs.md."""
+
+    blocks: list[str] = setting(
+        [], "Prefect blocks to send through, such as slack-webhook/shop or email-server-credentials/shop"
+    )
+    to: list[str] = setting([], "e-mail addresses, for blocks that send e-mail")
+    kinds: list[str] = setting(
+        ["failed", "refused", "deployed", "rolled_back", "drift"], "what is told; leave out what is not wanted"
+    )
+
+
+@dataclass(frozen=True)
 class Params:
     """All settings of a workspace. `sections` holds the domains' own, by name."""
 
@@ -215,6 +293,9 @@ class Params:
     as_of: datetime | str = setting("latest", "nothing after it is seen; `latest` is the end of the last full day")
     seed: int = setting(42, "seed of everything random", at_least=0, at_most=2**31 - 1)
     domains: list[str] = setting(["profiling", "recommendation"], "domains to run, in this order")
+    parallel_domains: int = setting(
+        1, "domains that the flow `retrain` works on at once, each in a process of its own", at_least=1, at_most=64
+    )
     engine: EngineParams = field(default_factory=EngineParams)
     sql: SqlParams = field(default_factory=SqlParams)
     cleaning: CleaningParams = field(default_factory=CleaningParams)
@@ -224,8 +305,13 @@ class Params:
     streaming: StreamingParams = field(default_factory=StreamingParams)
     gate: GateParams = field(default_factory=GateParams)
     serving: ServingParams = field(default_factory=ServingParams)
+    runs: RunParams = field(default_factory=RunParams)
+    notifications: NotificationParams = field(default_factory=NotificationParams)
+    report: ReportParams = field(default_factory=ReportParams)
     challenger: ChallengerParams = field(default_factory=ChallengerParams)
+    monitoring: MonitoringParams = field(default_factory=MonitoringParams)
     simulation: SimulationParams = field(default_factory=SimulationParams)
+    schedules: SchedulesParams = field(default_factory=SchedulesParams)
     sections: Mapping[str, Any] = field(default_factory=dict, metadata={"hidden": True})
 
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ecomine.errors import SettingsError
 from ecomine.initialise import PROJECT, copy_beside
 from ecomine.params import FILE, SimulationParams
 from ecomine.params import build as build_params
@@ -22,6 +23,13 @@ from ecomine.store import replacing
 SHOPS = "shops"
 TRUTH = "truth"
 """Folder of a simulated shop's truth, in its workspace; no source reads it."""
+
+
+def place(workspace: Path, shop: str) -> Path:
+    """The folder of a shop beside a workspace; raises SettingsError for a name that is none."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", shop):
+        raise SettingsError(f"{shop!r} is no name of a shop; expected letters, digits, - and _.")
+    return workspace / SHOPS / shop
 
 
 def make(workspace: Path, folder: Path, source: str) -> None:

@@ -49,9 +49,10 @@ def profile(store: Store, user_id: str) -> list[str]:
 
 
 def next_steps() -> str:
-    """Three commands to try next."""
+    """Where to look, and commands to try next."""
     return "\n".join(
         [
+            "Read in a browser: reports/index.html (what was decided, how well it works, why)\n",
             "Try next (after `. .venv/bin/activate`):",
             "  ecomine serve        ask for decisions at http://127.0.0.1:8000/docs",
             "  ecomine status       what is deployed, and how it does",

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ecomine.errors import EcomineError, SettingsError
+from flows import schedules
 
 FILE = "prefect.yaml"
 
@@ -24,6 +25,12 @@ def is_up(api_url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False
+
+
+def use_running_server(api_url: str = "http://127.0.0.1:4200/api") -> None:
+    """Have Prefect in this process speak to the server of this machine, where one answers and no other is named."""
+    if "PREFECT_API_URL" not in os.environ and is_up(api_url):
+        os.environ["PREFECT_API_URL"] = api_url
 
 
 def up(workspace: Path, project: Path, host: str = "127.0.0.1", port: int = 4200) -> None:
@@ -69,9 +76,11 @@ def _entries(project: Path) -> list[dict[str, Any]]:
 
 def _serve(workspace: Path, project: Path) -> None:
     from prefect import serve
+    from prefect.utilities.templating import apply_values
 
+    times = {"schedules": schedules.read(str(workspace))}
     deployments = []
-    for entry in _entries(project):
+    for entry in apply_values(_entries(project), times):
         file, function = entry["entrypoint"].split(":")
         flow = getattr(importlib.import_module(Path(file).with_suffix("").as_posix().replace("/", ".")), function)
         deployments.append(

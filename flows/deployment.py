@@ -6,14 +6,20 @@ from prefect import flow
 
 from ecomine import deployment
 from ecomine.domains import DOMAINS
-from ecomine.lock import workspace_lock
 from ecomine.stages import Context, run
+from flows import notices
+from flows.forms import DomainName
+from flows.one_writer import one_writer
 from flows.progress import tell
 from flows.releases import told
-from flows.retrain import DomainName
+
+TOO_LONG = 3600
+"""Seconds: a version loads, answers and is compared in minutes."""
 
 
-@flow(name="deploy")
+@flow(name="deploy", timeout_seconds=TOO_LONG, persist_result=False,
+      on_failure=[notices.told_end], on_crashed=[notices.told_end])  # fmt: skip
+@one_writer
 def deploy(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[valid-type]
     """Put the candidate of a domain in the champion's place, if it passed its gate.
 
@@ -21,13 +27,18 @@ def deploy(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[va
         domain: the kind of decision.
         workspace: folder that holds params.yaml.
     """
-    context = Context.of(Path(workspace).resolve(), tell())
-    with workspace_lock(context.store):
-        run("deploy", DomainName(domain).value, context)
-        told(context.store.workspace, DomainName(domain).value, tell())
+    context, name = Context.of(Path(workspace).resolve(), tell()), DomainName(domain).value
+    before = deployment.current(context.store, name)
+    run("deploy", name, context)
+    told(context.store.workspace, name, tell())
+    digest = deployment.current(context.store, name)
+    if digest and digest != before:
+        notices.told_change(notices.DEPLOYED, name, digest, context.store.workspace)
 
 
-@flow(name="rollback")
+@flow(name="rollback", timeout_seconds=TOO_LONG, persist_result=False,
+      on_failure=[notices.told_end], on_crashed=[notices.told_end])  # fmt: skip
+@one_writer
 def rollback(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[valid-type]
     """Go back to the version that was deployed before.
 
@@ -35,8 +46,8 @@ def rollback(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[
         domain: the kind of decision.
         workspace: folder that holds params.yaml.
     """
-    context = Context.of(Path(workspace).resolve(), tell())
-    with workspace_lock(context.store):
-        digest = deployment.rollback(context, DOMAINS[DomainName(domain).value])
-        told(context.store.workspace, DomainName(domain).value, tell())
-    tell()(f"{DomainName(domain).value}: back to {digest[:12]}")
+    context, name = Context.of(Path(workspace).resolve(), tell()), DomainName(domain).value
+    digest = deployment.rollback(context, DOMAINS[name])
+    told(context.store.workspace, name, tell())
+    tell()(f"{name}: back to {digest[:12]}")
+    notices.told_change(notices.ROLLED_BACK, name, digest, context.store.workspace)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 from prefect import get_run_logger
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 TERMINAL = "ECOMINE_TERMINAL"
 """Set by the command line: progress goes to standard output as well."""
@@ -19,3 +20,18 @@ def tell() -> Callable[[str], None]:
             print(f"  {text}", flush=True)
 
     return say
+
+
+class Progress:
+    """A bar among a run's artifacts: how many of its steps are done, and which was the last."""
+
+    def __init__(self, of: int) -> None:
+        self._of, self._done = of, 0
+        self._id = create_progress_artifact(0.0, key="progress", description="not a step is done yet")
+
+    def step(self, what: str) -> None:
+        """One more step is done."""
+        self._done += 1
+        share = 100.0 * self._done / self._of
+        told = f"{self._done} of {self._of} steps, the last was {what}"
+        update_progress_artifact(self._id, progress=share, description=told)  # type: ignore[arg-type]

@@ -3,9 +3,13 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecomine.errors import EcomineError, LockedError
 from ecomine.stages import Stage
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> bool:
@@ -15,7 +19,7 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
     """
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
@@ -24,9 +28,9 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
         return False
     with repo:
         try:
-            for stage, domain in finished:
-                if stage.tracked:
-                    repo.commit(f"{stage.name}@{domain}" if domain else stage.name, force=True)
+            with lock_repo(repo):
+                _commit(repo, [f"{stage.name}@{domain}" if domain else stage.name
+                               for stage, domain in finished if stage.tracked])  # fmt: skip
         except LockError as error:
             raise LockedError(f"DVC is at work in {workspace.name}; try again when it is done ({error}).") from error
         except DvcException as error:
@@ -34,6 +38,24 @@ def record(workspace: Path, finished: Iterable[tuple[Stage, str | None]]) -> boo
                 f"What was made could not be recorded with DVC: {error}. `dvc status` says more."
             ) from error
     return True
+
+
+def _commit(repo: "Repo", names: list[str]) -> None:
+    """What `repo.commit(name, force=True)` does for each name, with one reading and one writing of dvc.lock.
+
+    Raw tables that DVC keeps, too, were read as they are now, so these are recorded with the stages.
+    """
+    known = {stage.addressing: stage for stage in repo.index.stages}
+    stages = [stage for name in names for stage in ([known[name]] if name in known else repo.stage.collect(name))]
+    read = {given.fs_path for stage in stages for given in stage.deps}
+    kept = [one for one in known.values() if one.is_data_source and {out.fs_path for out in one.outs} & read]
+    for stage in (*kept, *stages):
+        stage.save()
+        stage.commit()
+    for stage in kept:
+        stage.dump()
+    if stages:
+        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def own_repository(workspace: Path) -> None:

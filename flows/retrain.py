@@ -1,83 +1,97 @@
 """The whole road as one flow: every stage of the table in its order, recorded with DVC, then deployment."""
 
-from enum import Enum
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from ecomine.domains import DOMAINS
-from ecomine.errors import EcomineError
-from ecomine.lock import workspace_lock
-from ecomine.stages import Context, Stage, run, steps
-from ecomine.store import Store
+from ecomine.changes import change
+from ecomine.stages import Context, steps
 from ecomine.summary import summary
-from flows.progress import tell
-from flows.record import record
-from flows.releases import told
+from flows import notices, stage_tasks
+from flows.forms import Change, DomainName, names
+from flows.one_writer import one_writer
+from flows.patience import patient
+from flows.progress import Progress, tell
+from flows.shown import show
+from flows.walk import Finished, Way, recorded, walk
 
-DomainName = Enum("DomainName", {name: name for name in DOMAINS}, type=str)  # type: ignore[misc]
-
-
-@task(task_run_name="{label}", cache_policy=NO_CACHE, persist_result=False)
-def run_stage(label: str, stage: str, domain: str | None, workspace: str) -> None:
-    """Run one stage of the table in this process."""
-    run(stage, domain, Context.of(Path(workspace), tell()))
+__all__ = ["DomainName", "retrain"]
 
 
 @task(task_run_name="record with DVC", cache_policy=NO_CACHE, persist_result=False)
-def record_with_dvc(workspace: str, finished: list[tuple[str, str | None]]) -> None:
+def record_with_dvc(workspace: str, finished: Finished) -> None:
     """Commit what was made to DVC."""
-    from ecomine.stages import STAGES
-
-    if record(Path(workspace), [(STAGES[name], domain) for name, domain in finished]):
-        tell()(f"{len(finished)} stages recorded with DVC")
-    else:
-        tell()("not recorded: this workspace is no DVC repository (`dvc init` makes it one)")
+    recorded(Path(workspace), finished, tell())
 
 
-@flow(name="retrain", log_prints=False, validate_parameters=True)
-def retrain(domains: list[DomainName] | None = None, deploy: bool = True, workspace: str = ".") -> None:  # type: ignore[valid-type]
+@flow(
+    name="retrain",
+    log_prints=False,
+    validate_parameters=True,
+    persist_result=False,
+    on_failure=[notices.told_end],
+    on_crashed=[notices.told_end],
+)
+@one_writer
+def retrain(
+    domains: Sequence[DomainName] = (),  # type: ignore[valid-type]
+    deploy: bool = True,
+    as_of: date | None = None,
+    changes: Sequence[Change] = (),
+    workspace: str = ".",
+) -> None:
     """Ingest, clean, validate, compute features, train, evaluate, gate and deploy.
 
     Args:
         domains: the kinds of decision to retrain; all of params.yaml's `domains` where left empty.
         deploy: put candidates that pass their gate in the champions' place.
+        as_of: nothing is seen from this day on; as params.yaml says where left empty. A run with a day of its own is
+            not recorded with DVC, whose records tell what params.yaml says.
+        changes: settings to change first, such as recommendation.max_depth=3. They are checked before anything runs
+            and written into params.yaml, where they stay, so that what is recorded is what was run.
         workspace: folder that holds params.yaml.
     """
-    folder = Path(workspace).resolve()
-    context = Context.of(folder)
-    names = [DomainName(name).value for name in domains or context.params.domains]
-    finished: list[tuple[Stage, str | None]] = []
-    with workspace_lock(Store(folder)):
-        try:
-            for stage, domain in steps(names):
-                if stage.tracked:
-                    _run(stage, domain, folder)
-                    finished.append((stage, domain))
-        finally:
-            if finished:
-                record_with_dvc(str(folder), [(stage.name, domain) for stage, domain in finished])
-        if deploy:
-            _deploy(names, folder)
-    create_markdown_artifact(summary(Context.of(folder), names), key="summary", description="What this run did")
+    folder, say = Path(workspace).resolve(), tell()
+    for one in change(folder, changes):
+        say(f"params.yaml: {one}")
+    context = Context.of(folder, say, as_of)
+    chosen = names(domains, context.params.domains)
+    walk(chosen, deploy, folder, _by_tasks(context, chosen, as_of))
+    create_markdown_artifact(summary(Context.of(folder), chosen), key="summary", description="What this run did")
 
 
-def _deploy(domains: list[str], folder: Path) -> None:
-    """Deploy each domain; one that fails its gate does not keep the others from going live."""
-    failures: list[EcomineError] = []
-    for stage, domain in steps(domains):
-        if not stage.tracked:
-            try:
-                _run(stage, domain, folder)
-                if domain:
-                    told(folder, domain, tell())
-            except EcomineError as error:
-                failures.append(error)
-    if failures:
-        raise failures[0]
+def _by_tasks(context: Context, domains: list[str], as_of: date | None) -> Way:
+    """A task a step, with the patience of params.yaml; what was made is shown as it comes."""
+    folder, runs, say = context.store.workspace, context.params.runs, context.say
+    step, record = stage_tasks.one(folder, runs, as_of), patient(record_with_dvc, runs)
+    road = [(stage.name, domain) for stage, domain in steps(domains) if stage.tracked]
+    last = {domain: name for name, domain in road}
+    progress = Progress(len(road))
 
+    def shown(stage: str, domain: str | None) -> None:
+        if (stage, domain) in road:
+            progress.step(stage_tasks.named(stage, domain))
+            if domain and stage == last[domain]:
+                show(str(folder), domain)
 
-def _run(stage: Stage, domain: str | None, folder: Path) -> None:
-    run_stage(f"{stage.name} {domain}" if domain else stage.name, stage.name, domain, str(folder))
+    def take(stage: str, domain: str | None) -> None:
+        step(stage, domain)
+        shown(stage, domain)
+
+    beside = stage_tasks.beside(folder, runs, as_of, context.params.parallel_domains)
+    return Way(
+        step=take,
+        record=lambda finished: (
+            record(str(folder), finished)
+            if as_of is None
+            else say(f"not recorded with DVC: this was as of {as_of}, which params.yaml does not say")
+        ),
+        say=say,
+        deployed=lambda domain, digest: notices.told_change(notices.DEPLOYED, domain, digest, folder),
+        beside=beside
+        and (lambda roads, done: beside(roads, lambda stage, domain: (done(stage, domain), shown(stage.name, domain)))),
+    )

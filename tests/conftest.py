@@ -1,6 +1,9 @@
 """Workspaces of a tiny shop: `workspace` has run nothing yet, `deployed_workspace` the whole road."""
 
+import fcntl
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,59 +72,75 @@ def bring_candidate(workspace: Path, other: Path) -> None:
     change_params(workspace, **domain)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A workspace of this process, of which only the first process that needs it makes the original."""
+    base = factory.getbasetemp()
+    originals = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "originals"
+    originals.mkdir(exist_ok=True)
+    original, done = originals / name, originals / f"{name}.done"
+    with (originals / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(original)
+            done.touch()
+    return Path(shutil.copytree(original, factory.mktemp(name) / "workspace"))
+
+
 @pytest.fixture(scope="session")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which the whole road was walked, shared by all tests: copy it before a change."""
-    shop = tiny_shop()
-    shop |= tiny_campaigns(shop)
-    workspace = make_workspace(tmp_path_factory.mktemp("walked") / "workspace", shop, gate=LENIENT)
-    walk(workspace)
-    return workspace
+
+    def make(folder: Path) -> None:
+        shop = tiny_shop()
+        walk(make_workspace(folder, shop | tiny_campaigns(shop), gate=LENIENT))
+
+    return made_once(tmp_path_factory, "walked", make)
+
+
+def with_domain(walked: Path, folder: Path, domain: str) -> None:
+    """A copy of the walked workspace in `folder`, with one more domain, deployed."""
+    shutil.copytree(walked, folder)
+    change_params(folder, domains=["profiling", "recommendation", domain])
+    walk(folder, "features", "materialize")
+    context = Context.of(folder)
+    for stage, name in steps([domain]):
+        if name:
+            run(stage.name, name, context)
 
 
 @pytest.fixture(scope="session")
 def priced(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The walked workspace with pricing among its domains, and deployed; shared by all tests."""
-    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("priced") / "workspace"))
-    change_params(workspace, domains=["profiling", "recommendation", "pricing"])
-    context = Context.of(workspace)
-    for stage, domain in steps(["pricing"]):
-        if domain:
-            run(stage.name, domain, context)
-    return workspace
+    return made_once(tmp_path_factory, "priced", lambda folder: with_domain(walked, folder, "pricing"))
 
 
 @pytest.fixture(scope="session")
 def placed(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The walked workspace with ads among its domains, and deployed; shared by all tests."""
-    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("placed") / "workspace"))
-    change_params(workspace, domains=["profiling", "recommendation", "ads"])
-    walk(workspace, "features", "materialize")
-    context = Context.of(workspace)
-    for stage, domain in steps(["ads"]):
-        if domain:
-            run(stage.name, domain, context)
-    return workspace
+    return made_once(tmp_path_factory, "placed", lambda folder: with_domain(walked, folder, "ads"))
 
 
 @pytest.fixture(scope="session")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose shop has payments with labels, with risk control deployed; shared by all tests."""
-    workspace = make_workspace(
-        tmp_path_factory.mktemp("watched") / "workspace", paying_shop(), gate=LENIENT, domains=["risk"], risk=RISK,
-        engine={"threads": 1},
-    )  # fmt: skip
-    walk(workspace)
-    return workspace
+
+    def make(folder: Path) -> None:
+        settings = {"gate": LENIENT, "domains": ["risk"], "risk": RISK, "engine": {"threads": 1}}
+        walk(make_workspace(folder, paying_shop(), **settings))
+
+    return made_once(tmp_path_factory, "watched", make)
 
 
 @pytest.fixture(scope="session")
 def challenger(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with another candidate, a simpler model, that passed its gate; shared by all tests."""
-    workspace = Path(shutil.copytree(walked, tmp_path_factory.mktemp("challenger") / "workspace"))
-    change_params(workspace, recommendation={"max_depth": 1, "max_rounds": 3})
-    walk(workspace, "train", "evaluate", "decide", "gate")
-    return workspace
+
+    def make(folder: Path) -> None:
+        shutil.copytree(walked, folder)
+        change_params(folder, recommendation={"max_depth": 1, "max_rounds": 3})
+        walk(folder, "train", "evaluate", "decide", "gate")
+
+    return made_once(tmp_path_factory, "challenger", make)
 
 
 @pytest.fixture

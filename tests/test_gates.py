@@ -10,6 +10,7 @@ import pytest
 from ecomine import gates
 from ecomine.errors import FeatureError, NotEnoughDataError
 from ecomine.params import GateParams
+from tests.conftest import change_params, walk
 
 PARAMS = GateParams()
 
@@ -113,3 +114,10 @@ def test_the_report_is_plain_json_and_an_empty_gate_is_shut() -> None:
     assert [set(check) for check in report["checks"]] == [{"name", "value", "limit", "passed", "why"}] * 2
     assert not gates.report([*checks, gates.equality_check(1, ["x"])])["passed"]
     assert not gates.report([])["passed"]
+
+
+def test_a_limit_of_params_yaml_shuts_the_gate(deployed_workspace: Path) -> None:
+    change_params(deployed_workspace, profiling={"limits": {"most_total": 0.001, "least_total": 0.0}})
+    walk(deployed_workspace, "gate")
+    report = json.loads((deployed_workspace / "metrics/profiling.gate.json").read_text())
+    assert [check["name"] for check in report["checks"] if not check["passed"]] == ["total_value"]

@@ -13,6 +13,7 @@ from ecomine.ads.bandits import LinThompson, LinUCB
 from ecomine.ads.bidding import WinCurve
 from ecomine.ads.budget import Pacer, allocate
 from ecomine.ads.evaluation import evaluate
+from ecomine.ads.explaining import explain
 from ecomine.ads.fatigue import ContactQ, Fatigue
 from ecomine.ads.features import SERVICE, label
 from ecomine.ads.heeding import HEEDS
@@ -22,6 +23,7 @@ from ecomine.ads.placing import DECISION_COLUMNS
 from ecomine.ads.policy import Surroundings, decide
 from ecomine.ads.response import ClickModel, ConversionModel
 from ecomine.ads.sanity import check
+from ecomine.ads.tunable import TUNABLE
 from ecomine.ads.uplift import UpliftModel, UpliftSettings
 from ecomine.domain import Domain, Inputs
 
@@ -70,5 +72,7 @@ DOMAIN = Domain(
     decide=placing.decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     heeds=HEEDS,
+    explain=explain,
 )

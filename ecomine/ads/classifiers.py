@@ -34,6 +34,8 @@ class Classifier(Protocol):
 
     def margin(self, frame: pd.DataFrame) -> np.ndarray: ...
 
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame: ...
+
     def save(self, folder: Path, name: str) -> None: ...
 
     def load(self, folder: Path, name: str) -> "Classifier": ...
@@ -84,6 +86,15 @@ class TreesClassifier:
         values = self.design.raw(frame).astype(np.float32)
         told = self.booster.inplace_predict(values, predict_type="margin", validate_features=False)
         return np.asarray(told, np.float64)
+
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What each column adds to the log odds of each row, its levels together (Lundberg and Lee 2017)."""
+        import xgboost
+
+        data = xgboost.DMatrix(self.design.raw(frame).astype(np.float32), nthread=1)
+        parts = np.asarray(self.booster.predict(data, pred_contribs=True)[:, :-1], np.float64)
+        whose = [*self.design.numbers, *(name for name, levels in self.design.levels.items() for _ in levels)]
+        return pd.DataFrame(parts, columns=whose).T.groupby(level=0, sort=True).sum().T
 
     def save(self, folder: Path, name: str) -> None:
         self.booster.save_model(folder / f"{name}.ubj")
@@ -164,6 +175,12 @@ class HashedLogistic:
 
     def margin(self, frame: pd.DataFrame) -> np.ndarray:
         return np.concatenate([self._matrix(block) @ self.slope + self.level for block in _blocks(frame)] or [[]])
+
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What each column adds to the log odds of each row, against its mean over these rows."""
+        places = self._matrix(frame).indices.reshape(len(frame), len(self.columns))
+        parts = pd.DataFrame(self.slope[places], columns=self.columns)
+        return parts - parts.mean()
 
     def _matrix(self, frame: pd.DataFrame) -> sparse.csr_matrix:
         require(frame.columns, self.columns, "rows", "Give the columns that the model was fitted with.")

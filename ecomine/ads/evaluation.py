@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ecomine import metrics
+from ecomine.ads import plots
 from ecomine.ads.features import KIND
 from ecomine.ads.model import Placement, calibration_error
 from ecomine.ads.params import AdsParams
@@ -43,7 +44,8 @@ def evaluate(model: Placement, frame: pd.DataFrame, truth: pd.DataFrame, params:
     cost = np.where(truth["cost"] >= 0, truth["cost"], scored["cost"]) * treated
     reward = truth["money"].to_numpy(float) - cost
     if model.claims:
-        gain = _gains(scored, truth, reward, treated, scored["cost"].to_numpy(float))
+        chance, with_it, without = _expected(scored, truth, treated)
+        gain = _gains(reward, treated, chance, with_it, without)
     else:
         gain = (truth["money"] - np.where(truth["cost"] >= 0, truth["cost"], scored["cost"])).to_numpy(float)
     user, names = pd.factorize(truth["user_id"], sort=True)
@@ -61,7 +63,12 @@ def evaluate(model: Placement, frame: pd.DataFrame, truth: pd.DataFrame, params:
         found[name] = found.get(name, {}) | _worth(values[name], model.seed)
         found[name] |= {"contacts": float(share.sum()), "spent": float((share * scored["cost"]).sum())}
     found["all contacted"] = {"value": float(np.bincount(user, gain, len(names)).mean())}
-    return Evaluation(found, values, _plots(scores, scored, truth, treated, gain, methods))
+    drawn = _drawn(scores, scored, truth, treated, gain, methods)
+    drawn |= {"budget": plots.budget(scored, gain), "campaigns": plots.campaigns(model)}
+    if model.claims:
+        drawn["qini"] = plots.qini(scores, treated, truth[LABEL].to_numpy(float))
+        drawn["off_policy"] = plots.off_policy(reward, treated, chance, with_it, without, user, methods, model.seed)
+    return Evaluation(found, values, {name: plot for name, plot in drawn.items() if len(plot)})
 
 
 def choices(scored: pd.DataFrame, frame: pd.DataFrame, params: AdsParams, model: Placement) -> dict[str, np.ndarray]:
@@ -99,16 +106,22 @@ def _places(group: np.ndarray, score: np.ndarray, seed: int) -> np.ndarray:
     return places
 
 
-def _gains(
-    scored: pd.DataFrame, truth: pd.DataFrame, reward: np.ndarray, treated: np.ndarray, cost: np.ndarray
-) -> np.ndarray:
-    """Of each contact, an unbiased estimate of what it changes: doubly robust (see `learners.pseudo_outcome`)."""
+def _expected(
+    scored: pd.DataFrame, truth: pd.DataFrame, treated: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The probability with which each contact was made, and the money expected with it and without it."""
     chance = truth["propensity"].to_numpy(float)
     chance = np.where(chance < 0, treated.mean(), chance)
-    chance = np.clip(chance, LEAST_PROPENSITY, 1 - LEAST_PROPENSITY)
     value, response = scored["value"].to_numpy(float), scored["response"].to_numpy(float)
-    with_it = response * value - cost
+    with_it = response * value - scored["cost"].to_numpy(float)
     without = np.maximum(response - scored["uplift"].to_numpy(float), 0.0) * value
+    return np.clip(chance, LEAST_PROPENSITY, 1 - LEAST_PROPENSITY), with_it, without
+
+
+def _gains(
+    reward: np.ndarray, treated: np.ndarray, chance: np.ndarray, with_it: np.ndarray, without: np.ndarray
+) -> np.ndarray:
+    """Of each contact, an unbiased estimate of what it changes: doubly robust (see `learners.pseudo_outcome`)."""
     left = np.where(treated > 0, (reward - with_it) / chance, -(reward - without) / (1 - chance))
     return np.asarray(with_it - without + left)
 
@@ -144,7 +157,7 @@ def _worth(values: pd.Series, seed: int) -> dict[str, float]:
     return {"value": float(values.mean()), "value_low": low, "value_high": high}
 
 
-def _plots(
+def _drawn(
     scores: Mapping[str, np.ndarray],
     scored: pd.DataFrame,
     truth: pd.DataFrame,

@@ -66,16 +66,13 @@ class Placement:
                 f"{LEAST_ROWS}, and among those made some of both. Bring a longer history."
             )
         self.as_of = inputs.as_of
-        self.features = [str(name) for name in rows.columns if SEPARATOR in str(name)]
-        self.kinds = sorted(rows[KIND].unique())[:MOST_KINDS]
-        self.bounds: dict[str, tuple[float, float]] = {}
-        self.bounds = _bounds(self.seen(rows)[self.features])
+        self.prepare(rows)
         seen = self.seen(rows)
         self.usual = seen.select_dtypes("number").median()
         self.evidence = self._evidence(seen, rows)
         self.claims, self.why = self.evidence.claim, self.evidence.why
         self.learner, self.validated = self._validate(seen, rows)
-        self.response = self._response().fit(seen[reached], rows.loc[reached, LABEL])
+        self.response = self.response_model().fit(seen[reached], rows.loc[reached, LABEL])
         self.effect = self._effect(seen, rows, CANDIDATES[self.learner]) if self.claims else None
         contacts = contacts_of(inputs)
         self.campaigns = standing.campaigns(inputs, rows, contacts, self.params)
@@ -88,6 +85,13 @@ class Placement:
         if self.params.fatigue and self.claims:
             self.fatigue = Fatigue.of(contacts.merge(rows[["impression_id", "money"]], on="impression_id"), self.seed)
         return self
+
+    def prepare(self, rows: pd.DataFrame) -> None:
+        """What `seen` needs to know of labelled rows: their features and the range of each."""
+        self.features = [str(name) for name in rows.columns if SEPARATOR in str(name)]
+        self.kinds = sorted(rows[KIND].unique())[:MOST_KINDS]
+        self.bounds: dict[str, tuple[float, float]] = {}
+        self.bounds = _bounds(self.seen(rows)[self.features])
 
     @property
     def method(self) -> str:
@@ -135,7 +139,9 @@ class Placement:
         first, found = next(iter(CANDIDATES)), {}
         enough = [len(np.unique(label[part & reached])) == 2 for part in (late, ~late)]
         if all(enough):
-            told = self._response().fit(seen[~late & reached], label[~late & reached]).predict(seen[late & reached])
+            told = (
+                self.response_model().fit(seen[~late & reached], label[~late & reached]).predict(seen[late & reached])
+            )
             found = {
                 "calibration_error": calibration_error(told, label[late & reached]),
                 "calibration_noise": calibration_noise(told),
@@ -148,7 +154,8 @@ class Placement:
             first = max(CANDIDATES, key=lambda name: found[f"auuc, {name}"])
         return first, found
 
-    def _response(self) -> ClickModel:
+    def response_model(self) -> ClickModel:
+        """An unfitted model of who answers, by the settings; raises SettingsError for one that is not there."""
         bases = {XGBOOST: XGBOOST, LINEAR: HASHED}
         if self.params.model not in bases:
             raise SettingsError(f"`ads.model` is {self.params.model!r}; expected {' or '.join(bases)}.")

@@ -23,6 +23,16 @@ class PlacementRules:
 
 
 @dataclass(frozen=True)
+class AdsLimits:
+    """What the gate allows of contacts."""
+
+    calibration_error: float = setting(
+        0.05, "mean error of the chances of a response, beyond what chance explains, at most", at_least=0, at_most=1
+    )
+    least_group: int = setting(20, "contacts from which on a group that is contacted at a loss counts", at_least=1)
+
+
+@dataclass(frozen=True)
 class AdsParams:
     """Who is contacted by which campaign, and how it is learnt."""
 
@@ -42,3 +52,4 @@ class AdsParams:
     )
     fatigue: bool = setting(True, "learn from the log how much a contact takes from the next ones")
     rules: PlacementRules = field(default_factory=PlacementRules, metadata={"meaning": "what a contact must satisfy"})
+    limits: AdsLimits = field(default_factory=AdsLimits, metadata={"meaning": "what the gate allows"})

@@ -66,6 +66,11 @@ class ClickModel:
         """Probability, a number a row; raises FeatureError where a column is missing."""
         return np.asarray(special.expit(self.line[0] + self.line[1] * self.model.margin(frame)))
 
+    def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What each column adds to the log odds of each row; see the classifiers."""
+        parts = self.model.contributions(frame)
+        return parts * self.line[1]
+
     def _apart(self, frame: pd.DataFrame, label: np.ndarray) -> np.ndarray:
         """Log odds of each row by a model that did not see it."""
         order, part = np.random.default_rng(self.seed).permutation(len(label)), np.empty(len(label), np.int64)

@@ -10,9 +10,7 @@ from ecomine.ads.model import Placement
 from ecomine.ads.placing import EXPLORED
 from ecomine.domain import EVENT_TIMESTAMP, Check, Inputs
 
-MOST_CALIBRATION_ERROR = 0.05
 GROUPS = ("age_group", "income_group", "region")
-LEAST_OF_GROUP = 20
 FACTORS = (0.5, 1.0, 2.0)
 
 
@@ -44,7 +42,7 @@ def check(model: Placement, decisions: pd.DataFrame, inputs: Inputs) -> list[Che
         Check.at_most(
             "calibration",
             error,
-            MOST_CALIBRATION_ERROR + noise,
+            inputs.params.limits.calibration_error + noise,
             f"chances of a response are off by {error:.3f} on average, on later campaigns of the training time; true "
             f"ones would be by {noise:.3f}, by chance",
         ),
@@ -138,6 +136,6 @@ def harmed(reached: pd.DataFrame, inputs: Inputs) -> list[str]:
     found = []
     for name in there:
         groups = rows.groupby(name)["expected_incremental_profit"].agg(["sum", "size"])
-        lost = groups[(groups["sum"] < 0) & (groups["size"] >= LEAST_OF_GROUP)]
+        lost = groups[(groups["sum"] < 0) & (groups["size"] >= inputs.params.limits.least_group)]
         found += [f"{name} {group}" for group in lost.index]
     return found

@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    options.typed = list(sys.argv[1:] if arguments is None else arguments)
     options.workspace = options.workspace.resolve()
     try:
         options.command(options)

@@ -1,6 +1,7 @@
 """What commands take and say: values that an argument may have, a domain by its name, a line of progress."""
 
 import argparse
+from datetime import UTC, datetime
 
 
 def workers(text: str) -> int:
@@ -26,6 +27,15 @@ def share(text: str) -> float:
     if not 0 < part < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share of customers; expected such as 5% or 0.05")
     return part
+
+
+def moment(text: str) -> datetime:
+    """A date, or a date and time, in UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; expected such as 2024-05-31") from None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def say(text: str) -> None:

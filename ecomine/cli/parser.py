@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ecomine import __version__
-from ecomine.cli import answers, releases, road
-from ecomine.cli.options import port, share, workers
+from ecomine.cli import answers, health, laboratory, notices, releases, road
+from ecomine.cli.options import moment, port, share, workers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         choices=["complete_journey", "simulated"],
         help="run on these tables instead, in a workspace of its own under shops/",
     )
+    run.add_argument("--no-server", action="store_true", help="in this process alone, without Prefect")
     run.add_argument("--no-deploy", action="store_true", help="stop after the gate")
     simulate = add("simulate", road.simulate, "make a simulated shop, with its truth, or let it live on for more days")
     for name, text in (
@@ -50,24 +51,43 @@ def parser() -> argparse.ArgumentParser:
     stage = add("stage", road.stage, "run one stage of the road")
     stage.add_argument("name", help="name of the stage")
     stage.add_argument("domain", nargs="?", help="kind of decision, for stages that are a domain's own")
-    tune = add("tune", road.tune, "search a domain's settings by validation inside the training period")
+    tune = add("tune", laboratory.tune, "search a domain's settings by validation inside the training period")
     tune.add_argument("domain", help="kind of decision")
-    tune.add_argument("--minutes", type=float, default=5.0, help="time for the search (default: 5)")
-    tune.add_argument("--trials", type=int, default=100, help="most settings tried (default: 100)")
+    tune.add_argument("--minutes", type=float, default=20.0, help="time for the search (default: 20)")
+    tune.add_argument("--trials", type=int, default=100, help="most settings tried, those of earlier runs with them")
+    tune.add_argument("--name", help="of the experiment that it ends in (default: tuned-DOMAIN-…)")
+    tune.add_argument("--run", action="store_true", help="run that experiment too, instead of queueing it")
+    own = add("experiment", laboratory.experiment, "experiments: make the workspace fit for them, list, compare two")
+    own.add_argument("action", choices=["begin", "list", "compare"])
+    own.add_argument(
+        "revisions",
+        nargs="*",
+        metavar="EXPERIMENT",
+        help="two to compare: names, HEAD, workspace (default: HEAD, workspace)",
+    )
     quarantine = add("quarantine", road.quarantine, "count refused rows by table and reason")
     quarantine.add_argument(
         "--readmit", action="store_true", help="clean again, after a rule changed, and say what came back"
     )
     features = add("features", road.features, "list the features: name, type, unit, meaning")
     features.add_argument("action", choices=["list", "page"], nargs="?", default="list")
-    add("status", releases.status, "what is deployed, how old, how good")
+    for name, command, text in (
+        ("status", health.status, "what is deployed, how old, how healthy, and what runs next"),
+        ("doctor", health.doctor, "whether installation, stores, disk and servers are well, and how to mend them"),
+    ):
+        add(name, command, text).add_argument("--json", action="store_true", help="for a program to read")
+    monitor = add("monitor", releases.monitor, "whether what is deployed still fits what happens in the shop")
+    monitor.add_argument("--as-of", type=moment, help="look as if it were then, such as 2024-05-31 (default: now)")
     for name, command, text in (
         ("deploy", releases.deploy, "put a domain's candidate in the champion's place, if it passed its gate"),
         ("rollback", releases.rollback, "go back to the version that was deployed before"),
-        ("history", releases.history, "every deployment and rollback of a domain"),
+        ("history", releases.history, "every deployment and rollback, of one domain or of all"),
     ):
         own = add(name, command, text)
-        own.add_argument("domain", help="kind of decision")
+        if name == "history":
+            own.add_argument("domain", nargs="?", help="kind of decision (default: all)")
+        else:
+            own.add_argument("domain", help="kind of decision")
         if name == "deploy":
             own.add_argument("--force", action="store_true", help="even where the champion can no longer be compared")
             beside = own.add_mutually_exclusive_group()
@@ -127,6 +147,13 @@ def parser() -> argparse.ArgumentParser:
         "--scope", action="append", default=[], help="a domain, receipts, events or operation; may be repeated"
     )
     key.add_argument("--days", type=float, help="until it expires (default: never)")
+    told = add("notices", notices.run, "who is told of runs, gates and deployments: connect a receiver, try them")
+    told.add_argument("action", choices=["webhook", "email", "try"], help="kind of receiver; or try all")
+    told.add_argument("name", nargs="?", help="name of the receiver, such as shop")
+    told.add_argument("--server", help="host of the SMTP server, for email")
+    told.add_argument("--port", type=port, help="port of the SMTP server (default: by --security)")
+    told.add_argument("--user", help="user of the SMTP server (default: no login)")
+    told.add_argument("--security", choices=["ssl", "starttls", "none"], default="ssl", help="default: ssl")
     up = add("up", road.up, "start a Prefect server with its UI and serve the deployments")
     up.add_argument("--port", type=port, default=4200, help="port of the Prefect UI (default: 4200)")
     return whole

@@ -12,14 +12,12 @@ if TYPE_CHECKING:
     from ecomine.stages import Context
 
 
-def status(options: argparse.Namespace) -> None:
-    """What is deployed."""
-    from ecomine import deployment
+def monitor(options: argparse.Namespace) -> None:
+    """Look whether what is deployed still fits."""
+    from ecomine import monitoring
     from ecomine.stages import Context
-    from ecomine.summary import status
 
-    for row in deployment.status(Context.of(options.workspace)):
-        print(status(row))
+    print(monitoring.table(monitoring.monitor(Context.of(options.workspace, say), options.as_of)))
 
 
 def deploy(options: argparse.Namespace) -> None:
@@ -31,7 +29,7 @@ def deploy(options: argparse.Namespace) -> None:
     if options.shadow or options.canary:
         _try(options, context)
         return
-    with workspace_lock(context.store):
+    with workspace_lock(context.store, f"ecomine deploy {options.domain}"):
         run("deploy", options.domain, context, force=options.force)
     _release(options)
 
@@ -77,20 +75,27 @@ def rollback(options: argparse.Namespace) -> None:
     from ecomine.stages import Context
 
     context = Context.of(options.workspace, say)
-    with workspace_lock(context.store):
+    with workspace_lock(context.store, f"ecomine rollback {options.domain}"):
         digest = deployment.rollback(context, named_domain(options.domain), options.to)
     print(f"{options.domain}: back to {digest[:12]}")
     _release(options)
 
 
 def history(options: argparse.Namespace) -> None:
-    """Every change of what is deployed or tried."""
-    from ecomine import deployment
+    """Every change of what is deployed or tried, of one domain or of all that ever had one."""
+    from ecomine import deployment, layout
+    from ecomine.domains import DOMAINS
     from ecomine.stages import Context
     from ecomine.summary import history
 
-    for entry in deployment.history(Context.of(options.workspace).store, named_domain(options.domain).name):
-        print(history(entry))
+    store = Context.of(options.workspace).store
+    if options.domain:
+        for entry in deployment.history(store, named_domain(options.domain).name):
+            print(history(entry))
+        return
+    for name in DOMAINS:
+        if store.exists(layout.DEPLOYMENTS.format(domain=name)) and (entries := deployment.history(store, name)):
+            print("\n".join([name, *map(history, entries)]))
 
 
 def mirror(options: argparse.Namespace) -> None:

@@ -2,9 +2,15 @@
 
 import argparse
 import os
+import sys
 import time
+from pathlib import Path
 
 from ecomine.cli.options import named_domain, say
+from ecomine.params import FILE
+
+CODE = "ECOMINE_CODE"
+"""Folder of the checkout whose code a stage was started with on purpose."""
 
 
 def init(options: argparse.Namespace) -> None:
@@ -39,16 +45,25 @@ def run(options: argparse.Namespace) -> None:
     domains = [named_domain(name).name for name in options.domains] or context.params.domains
     started = time.monotonic()
     print(f"The road for {', '.join(domains)}:", flush=True)
-    os.environ["ECOMINE_TERMINAL"] = "1"
-    from flows.control_room import is_up
+    if options.no_server:
+        from flows.walk import plain, walk
 
-    if "PREFECT_API_URL" not in os.environ and is_up("http://127.0.0.1:4200/api"):
-        os.environ["PREFECT_API_URL"] = "http://127.0.0.1:4200/api"
+        walk(domains, not options.no_deploy, options.workspace, plain(options.workspace, say))
+    else:
+        _flow(domains, options)
+    print(summary(context, domains))
+    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
+
+
+def _flow(domains: list[str], options: argparse.Namespace) -> None:
+    """The road as a Prefect flow, on the server that answers, or on one for the time being."""
+    os.environ["ECOMINE_TERMINAL"] = "1"
+    from flows.control_room import use_running_server
+
+    use_running_server()
     from flows.retrain import DomainName, retrain
 
     retrain([DomainName(name) for name in domains], deploy=not options.no_deploy, workspace=str(options.workspace))
-    print(summary(context, domains))
-    print(f"\nDone in {time.monotonic() - started:.0f} seconds.\n\n{next_steps()}")
 
 
 def _enter(options: argparse.Namespace) -> None:
@@ -68,30 +83,32 @@ def _enter(options: argparse.Namespace) -> None:
 
 def stage(options: argparse.Namespace) -> None:
     """Run one stage."""
+    _with_code_of(options.workspace, options.typed)
     from ecomine.stages import Context, run
 
     run(options.name, options.domain, Context.of(options.workspace, say))
 
 
-def tune(options: argparse.Namespace) -> None:
-    """Search a domain's settings and queue what was found."""
-    from ecomine.stages import Context
-    from ecomine.tuning import tune
-    from flows.experiments import queue
+def _with_code_of(workspace: Path, typed: list[str]) -> None:
+    """Go on in a process with the code that DVC looks at, where another one was installed.
 
-    context = Context.of(options.workspace, say)
-    found = tune(context, named_domain(options.domain), options.minutes, options.trials)
-    print(f"{options.domain}: {found.start:.4f} with the settings at hand, {found.value:.4f} with the best found")
-    if not found.settings:
-        print("nothing better was found; params.yaml stays as it is")
+    An experiment runs in a copy of the checkout as it was when it was queued; what is edited meanwhile is not its code.
+    """
+    import yaml
+
+    try:
+        project = (workspace / str(yaml.safe_load((workspace / FILE).read_text())["project"])).resolve()
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        return  # what is wrong with the settings is told by who reads them
+    if not (project / "ecomine/__init__.py").is_file() or project == Path(__file__).resolve().parents[2]:
         return
-    changes = [f"{options.domain}.{name}={value}" for name, value in found.settings.items()]
-    experiment = queue(options.workspace, changes)
-    print("\n".join(f"  {change}" for change in changes))
-    if experiment:
-        print(f"queued as the DVC experiment {experiment}. Run it: dvc exp run --run-all, then dvc exp show")
-    else:
-        print("Experiments need a workspace in git. Run the road with them after you wrote them into params.yaml.")
+    if os.environ.get(CODE) == os.fspath(project):
+        return
+    path = os.pathsep.join(filter(None, [os.fspath(project), os.environ.get("PYTHONPATH")]))
+    start = "import sys; from ecomine.cli import main; sys.exit(main())"
+    environment = {**os.environ, "PYTHONPATH": path, CODE: os.fspath(project)}
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-c", start, *typed], environment)
 
 
 def quarantine(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from ecomine.deployment.overview import status
 from ecomine.deployment.publication import heeded, minded
 from ecomine.deployment.records import current, history, pointer
 from ecomine.deployment.release import online, promote, rollback
+from ecomine.deployment.scoring import score
 
 __all__ = [
     "Bundle",
@@ -31,6 +32,7 @@ __all__ = [
     "promote",
     "promote_challenger",
     "rollback",
+    "score",
     "status",
     "trial_report",
     "withdraw",

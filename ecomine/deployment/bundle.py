@@ -15,7 +15,7 @@ import pandas as pd
 
 from ecomine import layout
 from ecomine import params as settings
-from ecomine.deployment import records
+from ecomine.deployment import records, scores
 from ecomine.deployment.lineage import lineage
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
@@ -126,7 +126,7 @@ def load(store: Store, domain: Domain, digest: str | None = None) -> tuple[Any, 
     Raises DeploymentError where nothing is deployed, or where the version is absent, damaged or cannot be
     read.
     """
-    digest = digest or records.current(store, domain)
+    digest = scores.version(digest) if digest else records.current(store, domain)
     if digest is None:
         raise DeploymentError(
             f"{domain.name}: nothing is deployed yet. Run `ecomine run`, or `ecomine deploy {domain.name}`."
@@ -139,9 +139,15 @@ def load(store: Store, domain: Domain, digest: str | None = None) -> tuple[Any, 
 
 def describe(store: Store, domain: Domain, digest: str) -> Bundle:
     """Description of a version without its model; raises DeploymentError where it is absent or damaged."""
+    digest = scores.version(digest)
     folder = store.path(f"{versions(domain.name)}/{digest}")
     verify(folder, digest)
     return _read(domain, digest, folder)
+
+
+def as_of(folder: Path) -> datetime:
+    """The moment up to which a version knows the shop."""
+    return datetime.fromisoformat(json.loads((folder / "lineage.json").read_text())["as_of"])
 
 
 def open_folder(domain: Domain, digest: str, folder: Path) -> tuple[Any, Bundle]:

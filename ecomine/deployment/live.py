@@ -1,14 +1,17 @@
-"""What two versions show while one is tried beside the other: errors, times and, in the shadow, equal answers.
+"""What versions show: errors, times and, in the shadow, equal answers; and what each hour's answers were like.
 
-Counts are kept by trial and version in one SQLite file, to which every process that answers adds.
+Counts are kept in one SQLite file, to which every process that answers adds: by trial and version while one version is
+tried beside another, and by hour always.
 """
 
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ecomine import layout
@@ -16,6 +19,13 @@ from ecomine.params import ChallengerParams
 from ecomine.store import Store
 
 ERROR, SAME, OTHER = "error", "same", "other"
+FLUSH = 1.0
+"""Seconds for which counts of an hour are gathered before they are written."""
+
+HOUR = "%Y-%m-%dT%H"
+KEPT_DAYS = 31
+"""Days for which counts of hours are kept."""
+
 CLASSES = 4
 """Classes of answer times for each doubling."""
 
@@ -65,10 +75,64 @@ class Live:
         self._path = store.path(layout.LIVE)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._gathering = threading.Lock()
+        self._gathered: dict[tuple[str, str, str], int] = {}
+        self._written = 0.0
+
+    def note(self, domain: str, milliseconds: float | None, fell_back: bool = False) -> None:
+        """An answer of this hour, for monitoring: the time it took, None where it failed; written once a second."""
+        if self.gather(domain, milliseconds, fell_back):
+            self.flush()
+
+    def gather(self, domain: str, milliseconds: float | None, fell_back: bool = False) -> bool:
+        """As `note`, but nothing is written; returns whether it is time to `flush`."""
+        hour = datetime.now(UTC).strftime(HOUR)
+        whats = [ERROR if milliseconds is None else str(_place(milliseconds)), *([OTHER] if fell_back else [])]
+        with self._gathering:
+            for what in whats:
+                key = (domain, hour, what)
+                self._gathered[key] = self._gathered.get(key, 0) + 1
+            if time.monotonic() - self._written < FLUSH:
+                return False
+            self._written = time.monotonic()
+        return True
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        with self._gathering:
+            counts, self._gathered = self._gathered, {}
+        if not counts:
+            return
+        with self._open() as connection:
+            connection.executemany(
+                "INSERT INTO hours VALUES (?, ?, ?, ?) ON CONFLICT (domain, hour, what) DO UPDATE "
+                "SET n = n + excluded.n",
+                [(*key, count) for key, count in counts.items()],
+            )
+            oldest = (datetime.now(UTC) - timedelta(days=KEPT_DAYS)).strftime(HOUR)
+            connection.execute("DELETE FROM hours WHERE hour < ?", (oldest,))
+
+    def hour(self, begin: datetime) -> dict[str, Showing]:
+        """What each domain has shown in the hour (UTC) that began then; `other` are answers that fell back."""
+        if not self._path.exists():
+            return {}
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT domain, what, n FROM hours WHERE hour = ? ORDER BY domain", (begin.strftime(HOUR),)
+            ).fetchall()
+        found: dict[str, dict[str, int]] = {}
+        for domain, what, count in rows:
+            found.setdefault(domain, {})[what] = count
+        return {
+            domain: Showing(
+                {int(place): n for place, n in counts.items() if place not in (ERROR, OTHER)},
+                counts.get(ERROR, 0), other=counts.get(OTHER, 0),
+            )
+            for domain, counts in found.items()
+        }  # fmt: skip
 
     def answered(self, domain: str, trial: int, version: str, milliseconds: float) -> None:
-        place = math.floor(math.log2(max(milliseconds, 0.01)) * CLASSES)
-        self._add(domain, trial, version, str(place))
+        self._add(domain, trial, version, str(_place(milliseconds)))
 
     def failed(self, domain: str, trial: int, version: str) -> None:
         self._add(domain, trial, version, ERROR)
@@ -106,8 +170,17 @@ class Live:
                     "CREATE TABLE IF NOT EXISTS live (domain TEXT, trial INT, version TEXT, what TEXT, n INT, "
                     "PRIMARY KEY (domain, trial, version, what)) WITHOUT ROWID"
                 )
+                self._connection.execute(
+                    "CREATE TABLE IF NOT EXISTS hours (domain TEXT, hour TEXT, what TEXT, n INT, "
+                    "PRIMARY KEY (domain, hour, what)) WITHOUT ROWID"
+                )
             with self._connection:
                 yield self._connection
+
+
+def _place(milliseconds: float) -> int:
+    """Class of an answer time."""
+    return math.floor(math.log2(max(milliseconds, 0.01)) * CLASSES)
 
 
 def verdict(challenger: Showing, champion: Showing, params: ChallengerParams) -> tuple[str, str]:

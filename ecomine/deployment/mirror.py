@@ -32,7 +32,7 @@ def push(store: Store, domain: Domain, address: str) -> list[str]:
     Raises DeploymentError where nothing is deployed, a version is damaged, or the address holds another history.
     """
     files, root = _files(address)
-    with workspace_lock(store):
+    with workspace_lock(store, f"mirror of {domain.name}"):
         records.heal(store, domain.name)
         home, there = store.path(layout.DEPLOYMENTS.format(domain=domain.name)), f"{root}/{domain.name}"
         own = _read(home / HISTORY)
@@ -69,7 +69,7 @@ def pull(store: Store, domain: Domain, address: str) -> list[str]:
     last = max(record["number"] for record in pointers.values())
     # What was added to the history since the pointers were read comes with the next pull.
     theirs = b"".join(line for line in theirs.splitlines(keepends=True) if json.loads(line)["number"] <= last)
-    with workspace_lock(store):
+    with workspace_lock(store, f"mirror of {domain.name}"):
         records.heal(store, domain.name)
         home = store.path(layout.DEPLOYMENTS.format(domain=domain.name))
         own = _read(home / HISTORY)

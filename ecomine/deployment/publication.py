@@ -2,6 +2,8 @@
 
 A version never changes, so what it heeds of others is applied to a copy: when it is published, and again whenever one
 of the others is. Others are read as their versions decided, not as they were published, so the order does not matter.
+
+What a version decided is what it brought along, until it was scored on newer features: then that, see `scoring`.
 """
 
 import shutil
@@ -14,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ecomine import layout
-from ecomine.deployment import bundle, records
+from ecomine.deployment import bundle, records, scores
 from ecomine.domain import Domain
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError
@@ -22,9 +24,12 @@ from ecomine.store import Store, write_frame
 
 
 def heeded(store: Store, domain: Domain) -> dict[str, str]:
-    """Digests of the deployed versions, by domain, that a domain minds; those that nobody has deployed are absent."""
+    """Digests of the deployed versions, by domain, that a domain minds; those that nobody has deployed are absent.
+
+    Where a version was scored on newer features, what it decided then is named behind its digest.
+    """
     deployed = {name: records.current(store, name) for name in domain.heeds}
-    return {name: digest for name, digest in deployed.items() if digest is not None}
+    return {name: scores.newest(store, name, digest) for name, digest in deployed.items() if digest is not None}
 
 
 def minded(store: Store, domain: Domain, digests: Mapping[str, str]) -> dict[str, Any]:
@@ -75,17 +80,20 @@ def _replace(store: Store, domain: Domain, digest: str) -> None:
 
 
 def _write(store: Store, domain: Domain, digest: str, path: Path) -> None:
-    matters = minded(store, domain, heeded(store, domain))
+    matters, newest = minded(store, domain, heeded(store, domain)), scores.newest(store, domain.name, digest)
     if matters:
-        write_frame(path, apply(domain, decided(store, domain.name, digest), matters))
+        write_frame(path, apply(domain, decided(store, domain.name, newest), matters))
     else:
-        shutil.copyfile(_file(store, domain.name, digest), path)
+        shutil.copyfile(_file(store, domain.name, newest), path)
 
 
 def decided(store: Store, name: str, digest: str) -> pd.DataFrame:
-    """The decisions of a version, as it made them."""
+    """The decisions of a version, as it made them, or as it made them when it was scored, where that is named."""
     return pd.read_parquet(_file(store, name, digest))
 
 
 def _file(store: Store, name: str, digest: str) -> Path:
-    return store.path(f"{bundle.versions(name)}/{digest}/{bundle.DECISIONS}")
+    version, _, scored = digest.partition(scores.SCORED)
+    if scored:
+        return scores.file(store, name, scored)
+    return store.path(f"{bundle.versions(name)}/{version}/{bundle.DECISIONS}")

@@ -71,7 +71,7 @@ def admit(context: "Context", domain: Domain, champion: str | None, force: bool 
 @contextmanager
 def writing(context: "Context", domain: Domain) -> Iterator[None]:
     """Alone with a domain's deployments, which are whole: what a killed run left undone is completed first."""
-    with _one_at_a_time, workspace_lock(context.store):
+    with _one_at_a_time, workspace_lock(context.store, f"deployments of {domain.name}"):
         _complete(context, domain)
         yield
 

@@ -19,7 +19,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv
 
-from ecomine.errors import EcomineError, FeatureError, MissingInputError
+from ecomine.errors import EcomineError, FeatureError, MissingInputError, UnavailableError
 from ecomine.feature_store.online_table import (
     EVENT,
     Asked,
@@ -335,7 +335,11 @@ def _answering() -> Iterator[None]:
     except EcomineError:
         raise
     except psycopg.Error as error:
-        raise FeatureError(
-            f"The online store in PostgreSQL failed: {str(error).strip()}. See `online.url` in params.yaml and the "
+        told = str(error)
+        # A server that says no to a user or a name says so again; one that is starting up does not.
+        refused = "FATAL:" in told and "the database system is" not in told
+        away = isinstance(error, psycopg.OperationalError) and not refused
+        raise (UnavailableError if away else FeatureError)(
+            f"The online store in PostgreSQL failed: {told.strip()}. See `online.url` in params.yaml and the "
             "server's log."
         ) from error

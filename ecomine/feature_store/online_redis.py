@@ -23,10 +23,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import redis
+from redis.exceptions import AuthenticationError, AuthorizationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from ecomine.errors import FeatureError
+from ecomine.errors import FeatureError, UnavailableError
 from ecomine.feature_store.online_line import Line
 from ecomine.feature_store.online_table import (
     EVENT,
@@ -349,7 +350,9 @@ class _Answering:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RedisError):
-            raise FeatureError(
+            away = isinstance(error, RedisConnectionError | RedisTimeoutError)
+            refused = isinstance(error, AuthenticationError | AuthorizationError)  # connection errors to the driver
+            raise (UnavailableError if away and not refused else FeatureError)(
                 f"The online store in Redis failed: {error}. See `online.url` in params.yaml and the server's log."
             ) from error
 

@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.domain import Domain, Inputs
 from ecomine.inventory.backtest import Outcome, simulate
 from ecomine.inventory.evaluation import evaluate
+from ecomine.inventory.explaining import explain
 from ecomine.inventory.features import SERVICE, label
 from ecomine.inventory.forecasting import DemandForecaster, ForecastParams, reconcile
 from ecomine.inventory.model import Replenisher
@@ -20,6 +21,7 @@ from ecomine.inventory.policy import DECISION_COLUMNS, decide
 from ecomine.inventory.rates import RateForecaster
 from ecomine.inventory.replenishment import ReplenishmentPolicy
 from ecomine.inventory.sanity import check
+from ecomine.inventory.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -62,4 +64,6 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
+    explain=explain,
 )

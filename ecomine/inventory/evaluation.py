@@ -13,19 +13,17 @@ import pandas as pd
 
 from ecomine.domain import LABEL, Evaluation
 from ecomine.errors import NotEnoughDataError
-from ecomine.inventory import replay
+from ecomine.inventory import plots, replay
 from ecomine.inventory.backtest import Outcome
 from ecomine.inventory.features import COST, WANTED
 from ecomine.inventory.following import Factor, Following, rows_of
 from ecomine.inventory.forecasting import DemandForecaster
-from ecomine.inventory.forecasting.moving import until
+from ecomine.inventory.frontier import frontier
 from ecomine.inventory.law import DemandLaw
 from ecomine.inventory.model import LEAD, Replenisher, in_periods
+from ecomine.inventory.outlooks import View, views
 from ecomine.inventory.params import InventoryParams
-from ecomine.inventory.situation import KEYS, protection
-
-ORIGIN_DAYS = 14
-"""From one moment at which forecasts are judged to the next."""
+from ecomine.inventory.situation import KEYS
 
 COVERAGE = 0.9
 
@@ -49,12 +47,19 @@ def evaluate(model: Replenisher, frame: pd.DataFrame, truth: pd.DataFrame, param
     results = {name: outcome.summary() for name, outcome in outcomes.items()}
     results[replay.BASELINE]["safety_days"] = safety * model.step
     results[replay.MODEL]["costs_known"] = float(truth["costed"].mean())
-    errors, steps = judged(model, truth, factor)
+    seen = views(model, factor)
+    errors, steps = judged(model, truth, seen)
     for name, told in errors.items():
         results.setdefault(name, {}).update(told)
     per_day = money.assign(**{name: money[name] / days for name in outcomes})
     course = pd.concat([outcome.course.assign(method=name) for name, outcome in outcomes.items()], ignore_index=True)
-    return Evaluation(results, per_day, {"days": course, "totals": steps})
+    drawn = {
+        "days": course,
+        "totals": steps,
+        "fan": plots.fan(model, seen, truth),
+        "frontier": frontier(model, seen, series, truth, params),
+    }
+    return Evaluation(results, per_day, {name: plot for name, plot in drawn.items() if len(plot)})
 
 
 def factors(model: Replenisher, frame: pd.DataFrame) -> Factor:
@@ -102,13 +107,15 @@ def replayed(
     return outcomes, series, safety
 
 
-def judged(model: Replenisher, truth: pd.DataFrame, factor: Factor) -> tuple[dict[str, dict[str, float]], pd.DataFrame]:
+def judged(
+    model: Replenisher, truth: pd.DataFrame, seen: list[View]
+) -> tuple[dict[str, dict[str, float]], pd.DataFrame]:
     """Errors of totals over the time that an order must last, from several origins, beside a moving average's.
 
     wape: absolute errors ÷ units; total: units told ÷ units; coverage: share of totals within the 90 % interval,
     bounds included; pinball: mean loss of the seven quantiles ÷ mean units.
     """
-    told = totals(model, truth, factor)
+    told = totals(model, truth, seen)
     units = told["units"].to_numpy(float)
     law = DemandLaw.of(told["mean"].to_numpy(float), told["sd"].to_numpy(float))
     low, high = law.quantile((1 - COVERAGE) / 2), law.quantile((1 + COVERAGE) / 2)
@@ -121,36 +128,28 @@ def judged(model: Replenisher, truth: pd.DataFrame, factor: Factor) -> tuple[dic
     return results, steps
 
 
-def totals(model: Replenisher, truth: pd.DataFrame, factor: Factor | None = None) -> pd.DataFrame:
+def totals(model: Replenisher, truth: pd.DataFrame, seen: list[View] | None = None) -> pd.DataFrame:
     """item_id, location_id, date (the last that was known), units, and mean, sd and `recent` told of them.
 
     Units are those wanted in the time that an order must last, from origins a fortnight apart; `recent` is the mean of
     the last four weeks.
     """
-    panel, step = model.forecaster.panel, model.step
-    params = in_periods(model.params, step)
-    lead = model.series.set_index(list(KEYS))[LEAD].reindex(panel.keys).to_numpy(float)
-    days = np.ceil(protection(model.periods(lead), params)).astype(np.int64)
+    keys = model.forecaster.panel.keys
     grid = truth.pivot(index=list(KEYS), columns="date", values=WANTED)
-    begin = panel.periods - model.test
-    sums = np.zeros((len(panel.keys), model.test + 1))
-    sums[:, 1:] = np.nan_to_num(grid.reindex(panel.keys).to_numpy(float)).cumsum(axis=1)
+    sums = np.zeros((len(keys), model.test + 1))
+    sums[:, 1:] = np.nan_to_num(grid.reindex(keys).to_numpy(float)).cumsum(axis=1)
+    judged_at_all = keys.isin(grid.index)
     parts = []
-    for since in range(0, model.test, max(ORIGIN_DAYS // step, 1)):
-        there = (days <= model.test - since) & (panel.begin < begin) & panel.keys.isin(grid.index)
+    for view in views(model) if seen is None else seen:
+        there = (view.periods <= model.test - view.since) & judged_at_all[view.rows]
         if not there.any():
             continue
-        then = Following(model.forecaster.following(until(panel, begin + since)), factor)
-        asked = panel.keys[there].to_frame(index=False).assign(periods=days[there])
-        told = then.totals(asked).set_index(list(KEYS)).reindex(panel.keys[there]).reset_index()
-        recent = max(replay.RECENT_DAYS // step, 1)
-        usual = np.nan_to_num(panel.units[there, max(begin + since - recent, 0) : begin + since]).mean(axis=1)
-        row = np.flatnonzero(there)
+        row, days = view.rows[there], view.periods[there]
         parts.append(
-            told.assign(
-                date=panel.dates(np.array([begin + since - 1])).astype("datetime64[ns]")[0],
-                units=sums[row, since + days[there]] - sums[row, since],
-                recent=usual * days[there],
+            view.told[there].assign(
+                date=view.date,
+                units=sums[row, view.since + days] - sums[row, view.since],
+                recent=view.recent[there] * days,
             )
         )
     if not parts:

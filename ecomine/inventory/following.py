@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ecomine.inventory.forecasting import DemandForecaster
+from ecomine.inventory.forecasting.forecaster import Expected
 from ecomine.inventory.forecasting.panel import CATEGORY, DATE, ITEM, LOCATION, PRICE, QUANTITY, STOCK, Panel
 from ecomine.inventory.law import DemandLaw
 from ecomine.inventory.situation import KEYS
@@ -33,23 +34,29 @@ class Following:
         told = self.forecaster.predict(reach)[[*KEYS, DATE, "mean"]]
         if horizon > reach:
             told = _repeated(told, reach, horizon, self.forecaster.panel.days)
-        return told.assign(mean=told["mean"].to_numpy() * self._factors(told))
+        return told.assign(mean=told["mean"].to_numpy() * self.factors(told))
 
-    def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
-        """item_id, location_id, mean, sd of the total of the next periods; a frame tells how many of each series."""
+    def totals(
+        self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None, given: Expected | None = None
+    ) -> pd.DataFrame:
+        """item_id, location_id, mean, sd of the total of the next periods; a frame tells how many of each series.
+
+        `given` is what the forecaster's `expected` told of them, where that is known already.
+        """
         panel, most = self.forecaster.panel, self.forecaster.params.horizon
         if not isinstance(periods, pd.DataFrame):
             periods = panel.keys.to_frame(index=False).assign(periods=periods)
         size = periods["periods"].to_numpy(np.int64)
         near = np.minimum(size, most)
-        told = self.forecaster.totals(periods.assign(periods=near))
+        told = self.forecaster.totals(periods.assign(periods=near), given=given)
         law = DemandLaw.of_forecast(told)
         stretch = periods.assign(stretch=size / near).set_index(list(KEYS))["stretch"]
         law = law.over(stretch.reindex(pd.MultiIndex.from_frame(told[list(KEYS)])).to_numpy())
-        factor = self._factors(told)
+        factor = self.factors(told)
         return told[list(KEYS)].assign(mean=law.mean * factor, sd=law.sd * np.sqrt(factor))
 
-    def _factors(self, told: pd.DataFrame) -> np.ndarray:
+    def factors(self, told: pd.DataFrame) -> np.ndarray:
+        """By what each row's forecast is multiplied."""
         if self.factor is None:
             return np.ones(len(told))
         panel = self.forecaster.panel

@@ -20,6 +20,17 @@ def _forecast() -> ForecastParams:
 
 
 @dataclass(frozen=True)
+class InventoryLimits:
+    """What the gate allows of orders and forecasts."""
+
+    least_coverage: float = setting(
+        0.75,
+        "least share of totals in an interval that should hold nine in ten; a season may be off for all series at once",
+        at_least=0, at_most=1,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class InventoryParams:
     """What stock costs, what it must do, and what an order must satisfy; null switches a limit off.
 
@@ -63,3 +74,4 @@ class InventoryParams:
     run_out_days: float = setting(2.0, "stock that lasts no longer is about to run out", at_least=0)
     dead_days: float = setting(180.0, "stock that lasts longer than these, beyond what is needed, is dead", at_least=1)
     forecast: ForecastParams = field(default_factory=_forecast, metadata={"meaning": "how demand is forecast"})
+    limits: InventoryLimits = field(default_factory=InventoryLimits, metadata={"meaning": "what the gate allows"})

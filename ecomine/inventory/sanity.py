@@ -20,14 +20,11 @@ FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6)
 SERIES = 200
 """Series that behaviour is tried on at most, evenly spread."""
 
-LEAST_COVERAGE = 0.75
-"""Of an interval that should hold nine in ten totals; a single season may be off for all series at once."""
-
 
 def check(model: Replenisher, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
     """Every series has one sound decision, forecasts behave, and intervals hold what came."""
     due = len(model.requests())
-    held = coverage(model)
+    held, least = coverage(model), inputs.params.limits.least_coverage
     quantiles = decisions[list(QUANTILES)].to_numpy(float)
     units = decisions["order_now"].to_numpy(float)
     pack = inputs.params.pack_size
@@ -51,7 +48,7 @@ def check(model: Replenisher, decisions: pd.DataFrame, inputs: Inputs) -> list[C
         Check.none_of("dearer_sells_more", dearer_sells_more(model.forecaster), "forecasts rise with the price"),
         Check.none_of("twins_differ", twins_differ(model.forecaster), "series with the same history are told apart"),
         Check(
-            "coverage", held, LEAST_COVERAGE, held >= LEAST_COVERAGE,
+            "coverage", held, least, held >= least,
             f"{held:.1%} of demands until a delivery lay in their {COVERAGE:.0%} interval",
         ),
     ]  # fmt: skip

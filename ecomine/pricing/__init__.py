@@ -12,12 +12,14 @@ from ecomine.domain import Domain, Inputs
 from ecomine.pricing.clearing import HEED as CLEARING
 from ecomine.pricing.demand import DemandModel
 from ecomine.pricing.evaluation import evaluate
+from ecomine.pricing.explaining import explain
 from ecomine.pricing.features import SERVICE, label
 from ecomine.pricing.model import Pricer
 from ecomine.pricing.optimiser import PriceOptimizer
 from ecomine.pricing.params import DemandParams, OptimiserParams, PersonalParams, PriceRules, PricingParams
 from ecomine.pricing.policy import DECISION_COLUMNS, decide
 from ecomine.pricing.sanity import check
+from ecomine.pricing.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -56,5 +58,7 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     heeds={"inventory": CLEARING},
+    explain=explain,
 )

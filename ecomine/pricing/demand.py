@@ -150,6 +150,26 @@ class DemandModel:
         ahead, _, eta = self._rows(rows, price)
         return _back(np.exp(eta), ahead)
 
+    def contributions(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """What each column adds to the log of the units expected of each row, beside the item's usual level; and the
+        columns' values.
+
+        Regression and trees together: the parts of a sum, of which the trees' are those of Lundberg and Lee (2017).
+        """
+        ahead, values, eta = self._rows(rows, None)
+        slope = self.slopes.value[ahead.item].copy()
+        slope[:, 0] = np.minimum(slope[:, 0], LEAST_ELASTICITY)
+        parts = pd.DataFrame(values * slope, columns=list(self.columns))
+        if self.trees is not None:
+            told, values = self.trees.contributions(
+                self.kind, self.past, eta, values, ahead, self.slopes, self.known, self._year(rows)
+            )
+            named = pd.DataFrame(told, columns=[*self.columns, *forecast.AFTER])
+            parts = named.add(parts.reindex(columns=named.columns, fill_value=0.0))
+        both = [_back(np.asarray(one, float), ahead) for one in (parts.to_numpy(float), values)]
+        added, seen = (pd.DataFrame(one, columns=parts.columns, index=rows.index) for one in both)
+        return added, seen
+
     def _rows(self, rows: pd.DataFrame, price: np.ndarray | float | None) -> tuple[panel.Panel, np.ndarray, np.ndarray]:
         ahead = panel.panel(rows, self.known, self.columns, self._year(rows), price)
         values = ahead.values - self.centre
@@ -247,7 +267,7 @@ def _informative(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _back(values: np.ndarray, ahead: panel.Panel) -> np.ndarray:
     """Values in the order of the frame."""
-    result = np.empty(len(values))
+    result = np.empty_like(values)
     result[ahead.order] = values
     return result
 

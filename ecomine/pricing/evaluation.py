@@ -13,12 +13,14 @@ import pandas as pd
 from ecomine import metrics
 from ecomine.domain import LABEL, Evaluation
 from ecomine.errors import NotEnoughDataError
+from ecomine.pricing import plots
 from ecomine.pricing.demand import LEAST_ROWS, DemandModel, quantile
 from ecomine.pricing.features import COST
 from ecomine.pricing.model import THEN, Pricer
 from ecomine.pricing.params import PricingParams
 from ecomine.pricing.policies import Known
 from ecomine.pricing.policy import items_of, suggest
+from ecomine.pricing.rehearsal import learning
 
 RECENT = 4
 """Weeks whose mean is the plain forecast."""
@@ -48,14 +50,17 @@ def evaluate(model: Pricer, frame: pd.DataFrame, truth: pd.DataFrame, params: Pr
     }
     results = {name: _errors(told_units, rows) for name, told_units in forecasts.items()}
     results["model"] |= sums
-    both = model.told[["item_id", "elasticity", "low", "high", "source", "naive"]].merge(
+    told = ["item_id", "elasticity", "low", "high", "source", "naive", "category", "units"]
+    both = model.told[told].merge(
         judge.elasticities()[["item_id", "elasticity"]].rename(columns={"elasticity": "judged"}), on="item_id"
     )
-    plots = {
+    drawn = {
         "weeks": rows.assign(**forecasts).groupby("period", as_index=False)[["units", *forecasts]].sum(),
         "elasticities": both,
+        "demand_curve": plots.demand_curves(decisions),
+        "learning": learning(decisions, params.optimiser.rules, model.seed),
     }
-    return Evaluation(results, values, plots)
+    return Evaluation(results, values, {name: plot for name, plot in drawn.items() if len(plot)})
 
 
 def _as_of_then(model: Pricer, frame: pd.DataFrame, params: PricingParams) -> pd.DataFrame:

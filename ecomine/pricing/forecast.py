@@ -17,6 +17,8 @@ from ecomine.pricing.params import DemandParams
 BINS = 128
 PATIENCE = 30
 FILE = "forecast.ubj"
+AFTER = (*history.FEATURES, "ahead", "level", "elasticity", "category", "brand", "item")
+"""What the trees see beside the columns of the regression, see `design`."""
 
 
 @dataclass
@@ -38,24 +40,31 @@ class Forecast:
         """Expected units of rows in the panel's order."""
         import xgboost
 
-        last = past.period.max()
-        distance = np.maximum(ahead.period - last, 1.0)
-        seen = design(
-            kind,
-            past,
-            ahead.series,
-            ahead.item,
-            ahead.period,
-            ahead.planned,
-            values,
-            distance,
-            eta,
-            slopes,
-            known,
-            year,
-        )
+        seen = self._seen(kind, past, eta, values, ahead, slopes, known, year)
         log = self.booster.predict(xgboost.DMatrix(seen, base_margin=eta, nthread=1), output_margin=True)
         return np.exp(log.astype(float))
+
+    def contributions(
+        self, kind: str, past: history.Past, eta: np.ndarray, values: np.ndarray, ahead: panel.Panel,
+        slopes: regression.Slopes, known: panel.Series, year: float,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """What each column adds to the log of what the regression expects, rows × columns of `design`, and `design`."""
+        import xgboost
+
+        seen = self._seen(kind, past, eta, values, ahead, slopes, known, year)
+        data = xgboost.DMatrix(seen, base_margin=eta, nthread=1)
+        return np.asarray(self.booster.predict(data, pred_contribs=True)[:, :-1], float), seen
+
+    @staticmethod
+    def _seen(
+        kind: str, past: history.Past, eta: np.ndarray, values: np.ndarray, ahead: panel.Panel,
+        slopes: regression.Slopes, known: panel.Series, year: float,
+    ) -> np.ndarray:  # fmt: skip
+        distance = np.maximum(ahead.period - past.period.max(), 1.0)
+        return design(
+            kind, past, ahead.series, ahead.item, ahead.period, ahead.planned, values, distance, eta, slopes, known,
+            year,
+        )  # fmt: skip
 
     def save(self, folder: Path) -> None:
         self.booster.save_model(folder / FILE)

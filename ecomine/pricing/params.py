@@ -72,6 +72,13 @@ class PersonalParams:
 
 
 @dataclass(frozen=True)
+class PricingLimits:
+    """What the gate allows of prices."""
+
+    rise: float = setting(0.0001, "share by which a forecast may rise with the price, by rounding", at_least=0)
+
+
+@dataclass(frozen=True)
 class PricingParams:
     """What is priced, and how."""
 
@@ -97,3 +104,4 @@ class PricingParams:
     demand: DemandParams = field(default_factory=DemandParams, metadata={"meaning": "how demand is learnt"})
     optimiser: OptimiserParams = field(default_factory=OptimiserParams, metadata={"meaning": "what the best price is"})
     personal: PersonalParams = field(default_factory=PersonalParams, metadata={"meaning": "personal offers"})
+    limits: PricingLimits = field(default_factory=PricingLimits, metadata={"meaning": "what the gate allows"})

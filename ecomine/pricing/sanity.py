@@ -11,9 +11,6 @@ from ecomine.pricing.model import Pricer
 FACTORS = np.linspace(0.6, 1.6, 11)
 """Prices at which forecasts are compared, as factors of the present ones."""
 
-RISE = 1e-4
-"""Share by which a forecast may rise by rounding."""
-
 
 def check(model: Pricer, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
     """Each item on sale has one price that no rule forbids, with a reason; a higher price never sells more."""
@@ -26,7 +23,9 @@ def check(model: Pricer, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]
         Check.none_of("elasticities", int((~sound).sum()), "elasticities are not below 0 and within their interval"),
         Check.none_of("rules_broken", broken(decisions, inputs), "new prices break a rule"),
         Check.none_of("no_reason", int((decisions["reason"] == "").sum()), "prices have no reason"),
-        Check.none_of("dearer_sells_more", dearer_sells_more(model), "forecasts rise with the price"),
+        Check.none_of(
+            "dearer_sells_more", dearer_sells_more(model, inputs.params.limits.rise), "forecasts rise with the price"
+        ),
     ]
 
 
@@ -45,12 +44,12 @@ def broken(decisions: pd.DataFrame, inputs: Inputs) -> int:
     return int(outside.sum())
 
 
-def dearer_sells_more(model: Pricer) -> int:
-    """Items for which the demand forecast of the coming week rises somewhere on the way to a higher price."""
+def dearer_sells_more(model: Pricer, rise: float) -> int:
+    """Items whose forecast of the coming week rises by more than this share somewhere on the way to a higher price."""
     ahead = model.ahead(model.requests().assign(**dict.fromkeys(model.momentum.features, 0.0)))
     if ahead.rows.empty:
         return 0
     price = ahead.rows["price"].to_numpy(float)
     units = np.stack([model.demand.predict(ahead.rows, price * factor) for factor in FACTORS])
-    rises = (units[1:] > units[:-1] * (1 + RISE) + 1e-9).any(axis=0)
+    rises = (units[1:] > units[:-1] * (1 + rise) + 1e-9).any(axis=0)
     return int(ahead.rows["item_id"][rises].nunique())

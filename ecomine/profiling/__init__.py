@@ -10,6 +10,7 @@ import pandas as pd
 from ecomine.domain import Domain, Inputs
 from ecomine.profiling.churn import ChurnModel
 from ecomine.profiling.evaluation import evaluate
+from ecomine.profiling.explaining import explain
 from ecomine.profiling.features import SERVICE, label
 from ecomine.profiling.intent import PurchaseIntent
 from ecomine.profiling.lifetime import LifetimeValue
@@ -20,6 +21,7 @@ from ecomine.profiling.policy import DECISION_COLUMNS, decide
 from ecomine.profiling.sanity import check
 from ecomine.profiling.segments import Segmenter, migration
 from ecomine.profiling.succession import succeed
+from ecomine.profiling.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -58,5 +60,7 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
     succeed=succeed,
+    explain=explain,
 )

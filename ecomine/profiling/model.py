@@ -65,6 +65,12 @@ class Profiler:
 
     def fit(self, rows: pd.DataFrame, inputs: Inputs) -> "Profiler":
         """Learns; raises FeatureError for a missing column, NotEnoughDataError for rows without both labels."""
+        self.learn(rows)
+        self._look(inputs)
+        return self
+
+    def learn(self, rows: pd.DataFrame) -> "Profiler":
+        """What comes next, from labelled rows alone: enough for `predict`; raises as `fit` does."""
         require(rows.columns, ("user_id", EVENT_TIMESTAMP, LABEL, LOST, VALUE, *KNOWN_COLUMNS), "training rows", READ)
         if len(rows) < 2 or rows[LABEL].nunique() < 2:
             raise NotEnoughDataError(
@@ -95,7 +101,6 @@ class Profiler:
         told = np.exp(self.value_trees.margin(design.to_numpy(float), offset))
         # Trees of this objective hold the total only about; money must add up.
         self.level = float(spent.sum() / told.sum())
-        self._look(inputs)
         return self
 
     def _look(self, inputs: Inputs) -> None:

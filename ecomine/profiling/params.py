@@ -1,8 +1,19 @@
 """The settings of profiling, each once, with unit and default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ecomine.params import setting
+
+
+@dataclass(frozen=True)
+class ProfilingLimits:
+    """What the gate allows of profiles."""
+
+    widest_segment: float = setting(0.98, "greatest share of the customers in one segment", at_least=0, at_most=1)
+    least_total: float = setting(
+        0.5, "told value of everybody ÷ what they spent in the horizon before, at least", at_least=0
+    )
+    most_total: float = setting(2.0, "the same, at most", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -32,3 +43,4 @@ class ProfilingParams:
     contact_share: float = setting(
         0.2, "share of the customers that are contacted in the trial of the gate", at_least=0, at_most=1
     )
+    limits: ProfilingLimits = field(default_factory=ProfilingLimits, metadata={"meaning": "what the gate allows"})

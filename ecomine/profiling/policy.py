@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ecomine.domain import EVENT_TIMESTAMP
+from ecomine.explanation import because
 from ecomine.profiling.model import Profiler
 from ecomine.profiling.params import ProfilingParams
 
@@ -16,7 +17,6 @@ NEVER = "not expected"
 BLOCK = 50_000
 """Customers that are decided on at a time."""
 
-_DRIVERS = 3
 _NEW_DAYS = 30.0
 _AT_RISK, _LOST = 0.5, 0.1
 
@@ -99,40 +99,9 @@ def reasons(model: Profiler, design: pd.DataFrame) -> dict[str, np.ndarray]:
     """For value, churn and buy the three columns that move each row's prediction most, in words, strongest first."""
     parts = model.contributions(design) if len(design) else {}
     return {
-        name: _told(parts[name], design) if name in parts else np.full(len(design), "too few cases to tell", object)
+        name: because(parts[name], design) if name in parts else np.full(len(design), "too few cases to tell", object)
         for name in ("value", "churn", "buy")
     }
-
-
-def _told(parts: pd.DataFrame, design: pd.DataFrame) -> np.ndarray:
-    values = parts.to_numpy()
-    # Rounded, so that a last bit never decides between two columns that count the same.
-    strength = np.round(np.abs(values), 9)
-    names = np.array([words(str(name)) for name in parts.columns], object)
-    order = np.argsort(-strength, axis=1, kind="stable")[:, :_DRIVERS]
-    numbers = design[list(parts.columns)].to_numpy()
-    text = np.full(len(parts), "", object)
-    row = np.arange(len(parts))
-    for place in range(order.shape[1]):
-        column = order[:, place]
-        number = numbers[row, column]
-        shown = pd.Series(number).round(2).map("{:g}".format).to_numpy(object)
-        shown = np.where(np.isnan(number), "unknown", shown)
-        way = np.where(values[row, column] > 0, "raises it", "lowers it")
-        text = text + ("; " if place else "") + names[column] + " " + shown + " " + way
-    return text
-
-
-def words(name: str) -> str:
-    """The name of a column as a person says it.
-
-    >>> words("user_snapshot__spend_90d"), words("age_days")
-    ('spend of the last 90 days', 'age (days)')
-    """
-    plain = name.split("__")[-1]
-    plain = re.sub(r"_(\d+)d$", r" of the last \1 days", plain)
-    plain = re.sub(r"_days$", " (days)", plain)
-    return plain.replace("_", " ")
 
 
 def _vector(frame: pd.DataFrame) -> np.ndarray:

@@ -7,16 +7,11 @@ from ecomine.domain import Check, Inputs
 from ecomine.profiling.model import Profiler
 
 PROBABILITIES = ("alive", "churn", "buy", "session_purchase")
-MOST_IN_A_SEGMENT = 0.98
-"""Share of the customers above which a segment tells nothing."""
-
-TOTAL = (0.5, 2.0)
-"""Told value of everybody ÷ what they spent in the horizon before, within which it is believed."""
 
 
 def check(model: Profiler, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
     """Everybody has one profile, probabilities and intervals are such, segments tell, the total can be believed."""
-    people = len(model.people)
+    limits, people = inputs.params.limits, len(model.people)
     doubled = int(decisions["user_id"].duplicated().sum())
     chances = decisions[list(PROBABILITIES)].to_numpy(float)
     wrong = int((~((chances >= 0) & (chances <= 1))).sum())
@@ -38,17 +33,17 @@ def check(model: Profiler, decisions: pd.DataFrame, inputs: Inputs) -> list[Chec
         Check(
             "widest_segment",
             widest,
-            MOST_IN_A_SEGMENT,
-            widest <= MOST_IN_A_SEGMENT,
-            f"{widest:.0%} of the customers are in one segment; at most {MOST_IN_A_SEGMENT:.0%}",
+            limits.widest_segment,
+            widest <= limits.widest_segment,
+            f"{widest:.0%} of the customers are in one segment; at most {limits.widest_segment:.0%}",
         ),
         Check(
             "total_value",
             times,
-            TOTAL[1],
-            TOTAL[0] <= times <= TOTAL[1],
+            limits.most_total,
+            limits.least_total <= times <= limits.most_total,
             f"the value of all is {times:.2f} times what was spent in the {inputs.params.horizon_days} days before; "
-            f"between {TOTAL[0]:g} and {TOTAL[1]:g}",
+            f"between {limits.least_total:g} and {limits.most_total:g}",
         ),
     ]
 

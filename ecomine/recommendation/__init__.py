@@ -9,6 +9,7 @@ import pandas as pd
 
 from ecomine.domain import Domain, Inputs
 from ecomine.recommendation.evaluation import evaluate
+from ecomine.recommendation.explaining import explain
 from ecomine.recommendation.features import SERVICE, label
 from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.params import RecommendationParams
@@ -18,6 +19,7 @@ from ecomine.recommendation.sanity import check
 from ecomine.recommendation.sessions import SessionRecommender
 from ecomine.recommendation.tunable import TUNABLE
 from ecomine.recommendation.two_stage import TwoStageRecommender
+from ecomine.recommendation.watching import WATCH
 
 __all__ = ["DOMAIN", "RecommendationParams", "Recommender", "SessionRecommender", "TwoStageRecommender"]
 
@@ -52,4 +54,6 @@ DOMAIN = Domain(
     check=check,
     tunable=TUNABLE,
     heeds={"inventory": RUNNING_OUT},
+    explain=explain,
+    watch=WATCH,
 )

@@ -1,8 +1,15 @@
 """The settings of recommendation, each once, with unit and default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ecomine.params import setting
+
+
+@dataclass(frozen=True)
+class RecommendationLimits:
+    """What the gate allows of lists."""
+
+    different_items: float = setting(2.0, "different items over all lists ÷ their length, at least", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,6 @@ class RecommendationParams:
     )
     subsample: float = setting(0.8, "share of rows a tree sees", at_least=0.01, at_most=1)
     colsample: float = setting(0.6, "share of columns a tree sees", at_least=0.01, at_most=1)
+    limits: RecommendationLimits = field(
+        default_factory=RecommendationLimits, metadata={"meaning": "what the gate allows"}
+    )

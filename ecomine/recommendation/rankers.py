@@ -47,6 +47,7 @@ class Ranker(Protocol):
 
     def fit(self, rows: pd.DataFrame, lists: "Lists", threads: int, seed: int) -> "Ranker": ...
     def score(self, rows: pd.DataFrame) -> np.ndarray: ...
+    def contributions(self, rows: pd.DataFrame) -> np.ndarray: ...
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> "Ranker": ...
 
@@ -112,6 +113,16 @@ class XGBoostRanker:
         booster = self._alone() if len(rows) <= _FEW else self.booster
         return np.asarray(booster.inplace_predict(rows.to_numpy(np.float32), validate_features=False))
 
+    def contributions(self, rows: pd.DataFrame) -> np.ndarray:
+        """What each column adds to the score of each row (Lundberg and Lee 2017): an array like `rows`."""
+        import xgboost
+
+        data = xgboost.DMatrix(rows.to_numpy(np.float32), nthread=1)
+        # Asked for of one thread, so that sums come in one order.
+        booster = self.booster.copy()
+        booster.set_param({"nthread": 1})
+        return np.asarray(booster.predict(data, pred_contribs=True, validate_features=False)[:, :-1], np.float64)
+
     def _alone(self) -> "xgboost.Booster":
         """The same trees for one thread: to wake others for a few rows takes longer than to score them."""
         if self._single is None or self._single[0] is not self.booster:
@@ -169,6 +180,12 @@ class LinearRanker:
         values = (np.where(np.isfinite(values), values, self.median) - self.mean) / self.scale
         # A sum by columns, not a matrix product: its rounding is the same for one row and for many.
         return np.asarray(1.0 / (1.0 + np.exp(-((values * self.weight).sum(axis=1) + self.intercept))))
+
+    def contributions(self, rows: pd.DataFrame) -> np.ndarray:
+        """What each column adds to the log odds of each row: its weight times how far it is from the mean."""
+        values = _squash(rows.to_numpy(np.float64))
+        values = (np.where(np.isfinite(values), values, self.median) - self.mean) / self.scale
+        return np.asarray(values * self.weight)
 
     def save(self, folder: Path) -> None:
         state = {name: getattr(self, name).tolist() for name in ("median", "mean", "scale", "weight")}

@@ -8,9 +8,6 @@ from ecomine.recommendation.model import Recommender
 from ecomine.recommendation.policy import blocked
 from ecomine.recommendation.purchases import codes
 
-MIN_DISTINCT = 2.0
-"""Fewest different items over all lists, in list lengths: a single list for everybody is a broken ranker."""
-
 
 def check(model: Recommender, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
     """Every customer has a list of known, different items with scores, and the lists are not all the same."""
@@ -28,8 +25,8 @@ def check(model: Recommender, decisions: pd.DataFrame, inputs: Inputs) -> list[C
     sold_out = int((~model.assortment.facts["available"].to_numpy(bool)[shown]).sum())
     barred = int(blocked(model, inputs.params)[shown].sum())
     unsound = int((~decisions["propensity"].between(0, 1, inclusive="right")).sum())
-    # A shop with few items or customers cannot show more than it has.
-    needed = min(MIN_DISTINCT * length, len(model.finder.items) / 2, users)
+    # A single list for everybody is a broken ranker; a shop with few items or customers cannot show more than it has.
+    needed = min(inputs.params.limits.different_items * length, len(model.finder.items) / 2, users)
     return [
         Check.none_of("items_listed_twice", doubled, "items are on the same list twice"),
         Check.at_most("list_length", longest, length, f"the longest list has {longest} items; at most {length}"),

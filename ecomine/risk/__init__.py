@@ -13,12 +13,14 @@ from ecomine.risk.anomalies import AnomalyDetector
 from ecomine.risk.decisions import Costs, decide_payments
 from ecomine.risk.detector import FraudDetector
 from ecomine.risk.evaluation import evaluate
+from ecomine.risk.explaining import explain
 from ecomine.risk.features import DAY, SERVICE, label
 from ecomine.risk.model import Guard
 from ecomine.risk.params import CostParams, RiskParams
 from ecomine.risk.policy import DECISION_COLUMNS, decide
 from ecomine.risk.sanity import check
 from ecomine.risk.scorecard import CreditScorecard
+from ecomine.risk.tunable import TUNABLE
 
 __all__ = [
     "DOMAIN",
@@ -57,4 +59,6 @@ DOMAIN = Domain(
     decide=decide,
     evaluate=evaluate,
     check=check,
+    tunable=TUNABLE,
+    explain=explain,
 )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -12,10 +13,15 @@ from scipy import optimize, special
 
 from ecomine.columns import require
 from ecomine.errors import NotEnoughDataError
+from ecomine.risk.shares import DEEPEST, Shares
+from ecomine.risk.trees import Trees
 from ecomine.store import write_json
 
 FEW = 1000
 """Rows up to which one thread is quicker than several."""
+
+SINGLE = 8
+"""Rows up to which walking the trees one by one is quicker than handing them to XGBoost."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +87,16 @@ class RareEvents:
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
         """Probability of the event, a number a row; raises FeatureError where a column is missing."""
-        return self.predict_values(self._matrix(frame))
+        return np.asarray(special.expit(self.line[0] + self.line[1] * self._margin(self._matrix(frame))))
 
     def predict_values(self, values: np.ndarray) -> np.ndarray:
         """`predict` of rows × `names` in single precision, without a frame, which costs more than the trees."""
-        return np.asarray(special.expit(self.line[0] + self.line[1] * self._margin(values)))
+        if len(values) <= SINGLE:
+            walked = [[trees.margin(row) for row in values] for trees in self._trees]
+            margin = np.asarray(np.mean(np.array(walked, np.float32), axis=0), float)
+        else:
+            margin = self._margin(values)
+        return np.asarray(special.expit(self.line[0] + self.line[1] * margin))
 
     def contributions(self, frame: pd.DataFrame) -> pd.DataFrame:
         """What each column adds to the log odds of each row (Lundberg and Lee 2017)."""
@@ -93,6 +104,8 @@ class RareEvents:
 
     def contributed(self, values: np.ndarray) -> np.ndarray:
         """`contributions` of rows × `names` in single precision."""
+        if self.settings.depth <= DEEPEST:
+            return np.asarray(np.mean([shares.contributed(values) for shares in self._shares], axis=0))
         import xgboost
 
         data = xgboost.DMatrix(values, nthread=1 if len(values) <= FEW else self.threads)
@@ -159,6 +172,14 @@ class RareEvents:
             booster.inplace_predict(values, predict_type="margin", validate_features=False) for booster in self.boosters
         ]
         return np.asarray(np.mean(predicted, axis=0), float)
+
+    @cached_property
+    def _trees(self) -> list[Trees]:
+        return [Trees.of(booster) for booster in self.boosters]
+
+    @cached_property
+    def _shares(self) -> list[Shares]:
+        return [Shares.of(trees, len(self.names)) for trees in self._trees]
 
 
 def calibration(margin: np.ndarray, event: np.ndarray) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import pandas as pd
 from ecomine import metrics
 from ecomine.domain import Evaluation
 from ecomine.errors import NotEnoughDataError
-from ecomine.risk import rules
+from ecomine.risk import plots, rules
 from ecomine.risk.decisions import ALLOW, BLOCK, REVIEW, Costs
 from ecomine.risk.features import DAY, FRAUD, STAKE
 from ecomine.risk.model import Guard
@@ -44,7 +44,7 @@ def evaluate(model: Guard, frame: pd.DataFrame, truth: pd.DataFrame, params: Ris
         results["model"]["expected_to_known"] = float(told["score"].sum() / fraud.sum())
     if model.credit is not None:
         results["scorecard"] = dict(zip(model.credit.report["measure"], model.credit.report["value"], strict=True))
-    return Evaluation(results, values, _plots(model, told, frame, truth, ways["model"], worth, params))
+    return Evaluation(results, values, _drawn(model, told, frame, truth, ways["model"], worth, params))
 
 
 def saved(action: np.ndarray, fraud: np.ndarray, loss: np.ndarray, costs: Costs) -> np.ndarray:
@@ -99,7 +99,7 @@ def _ordering(score: np.ndarray, fraud: np.ndarray) -> dict[str, float]:
     }
 
 
-def _plots(
+def _drawn(
     model: Guard, told: pd.DataFrame, frame: pd.DataFrame, truth: pd.DataFrame, action: np.ndarray,
     worth: Mapping[str, np.ndarray], params: RiskParams,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
@@ -120,17 +120,23 @@ def _plots(
     kinds = bad.drop(columns="week").groupby("kind").sum().reset_index()
     kinds["recall"] = kinds["stopped"] / kinds["frauds"].clip(lower=1)
     kinds_by_week = bad.groupby(["kind", "week"])[["frauds", "stopped"]].sum().reset_index()
-    plots = {"weeks": weeks, "kinds": kinds, "kinds_by_week": kinds_by_week}
+    drawn = {"weeks": weeks, "kinds": kinds, "kinds_by_week": kinds_by_week}
     if model.mode == FRAUD:
-        plots["calibration"] = metrics.calibration(score, fraud.astype(float), BINS)
+        drawn["calibration"] = metrics.calibration(score, fraud.astype(float), BINS)
     if params.rules:
         known = model.rules(params)
-        plots["rules"] = rules.report(known, frame, fraud.astype(float), truth["loss"].to_numpy(float)).fillna(0.0)
+        drawn["rules"] = rules.report(known, frame, fraud.astype(float), truth["loss"].to_numpy(float)).fillna(0.0)
     if model.memory is not None:
-        plots["rings"] = model.memory.edges()
+        drawn["rings"] = model.memory.edges()
     if model.credit is not None:
-        plots["scorecard"], plots["credit_groups"] = model.credit.card.card(), model.credit.groups
-    return {name: plot for name, plot in plots.items() if len(plot)}
+        drawn["scorecard"], drawn["credit_groups"] = model.credit.card.card(), model.credit.groups
+    loss, costs = truth["loss"].to_numpy(float), _costs(model, params)
+    blocked, looked = (saved(np.full(len(fraud), action, object), fraud, loss, costs) for action in (BLOCK, REVIEW))
+    scores = {"model": score, "amount_first": frame[STAKE].to_numpy(float)}
+    drawn["precision_recall"] = plots.precision_recall(scores, fraud)
+    drawn["money_by_threshold"] = plots.money_by_threshold(score, blocked, looked, model.mode == FRAUD)
+    drawn["drift"] = plots.drift(judged["week"].to_numpy(), score, fraud)
+    return {name: plot for name, plot in drawn.items() if len(plot)}
 
 
 def _weeks(frame: pd.DataFrame) -> np.ndarray:

@@ -5,8 +5,9 @@ same rows, bit by bit; a test holds them to each other.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def judge_live(
     payments: Sequence[Known],
     methods: Sequence[str | None],
     since: Sequence[Known],
-    look_up: Callable[[pd.DataFrame], Any],
+    look_up: Callable[[Mapping[str, Sequence[Any]]], Any],
     params: RiskParams,
 ) -> list[Told]:
     """Decisions on payments, in their order; each sees those before it in the list.
@@ -54,33 +55,39 @@ def judge_live(
     Raises FeatureError where a feature the model learned from is missing.
     """
     own = own_values(model, payments, methods, since)
-    keys = {name: [event[PLACE[name]] for _, event in payments] for name in FEAST_KEYS}
-    found = look_up(pd.DataFrame(keys))
-    require(found.features, model.features, "rows", READ)
-    whole = np.column_stack([own, np.asarray(found.values, np.float32)])
-    names = [*OWN[FRAUD], *found.features]
-    places = {name: place for place, name in enumerate(names)}
-    values = whole[:, [places[name] for name in model.events.names]]
+    found = look_up({name: [event[PLACE[name]] for _, event in payments] for name in FEAST_KEYS})
+    names, places = _places(tuple(found.features), tuple(model.features), tuple(model.events.names))
+    whole = np.concatenate([own, np.asarray(found.values, np.float32)], axis=1)
+    values = whole[:, places]
     probability = model.events.predict_values(values)
-    parts = model.events.contributed(values)
     hit = rules_hit(model, params, names, whole)
     costs = model.costs(probability, np.array([event.amount / SCALE for _, event in payments]), params)
-    allow, review, block = (costs[name] for name in (ALLOW, REVIEW, BLOCK))
-    saved = np.minimum(allow, block) - review
-    told = []
-    for row in range(len(payments)):  # five hundred at most
-        action = act(model, float(allow[row]), float(block[row]), float(saved[row]), bool(hit[row]))
-        told.append(
-            Told(
-                decision=action,
-                score=float(probability[row]),
-                reasons=_reasons(model.events.names, values[row], parts[row]),
-                rules=hit[row],
-                expected_loss=float({ALLOW: allow, REVIEW: review, BLOCK: block}[action][row]),
-                saved_by_review=float(saved[row]),
-            )
+    allow, review, block = (costs[name].tolist() for name in (ALLOW, REVIEW, BLOCK))
+    saved = (np.minimum(costs[ALLOW], costs[BLOCK]) - costs[REVIEW]).tolist()
+    actions = [act(model, *row[:3], bool(row[3])) for row in zip(allow, block, saved, hit, strict=True)]
+    reasons = _reasons(model, values)
+    return [
+        Told(
+            decision=action,
+            score=score,
+            reasons=reasons[row],
+            rules=hit[row],
+            expected_loss={ALLOW: allow, REVIEW: review, BLOCK: block}[action][row],
+            saved_by_review=saved[row],
         )
-    return told
+        for row, (action, score) in enumerate(zip(actions, probability.tolist(), strict=True))
+    ]
+
+
+@lru_cache(16)
+def _places(
+    found: tuple[str, ...], wanted: tuple[str, ...], learned: tuple[str, ...]
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of own and found features, and where those that the model learned from stand among them."""
+    require(found, wanted, "rows", READ)
+    names = (*OWN[FRAUD], *found)
+    places = {name: place for place, name in enumerate(names)}
+    return names, np.array([places[name] for name in learned])
 
 
 def act(model: Guard, allow: float, block: float, saved: float, hit: bool) -> str:
@@ -105,10 +112,15 @@ def rules_hit(model: Guard, params: RiskParams, names: Sequence[str], values: np
     return [[name for name, hits in flags.items() if hits[row]] for row in range(len(values))]
 
 
-def _reasons(names: Sequence[str], values: np.ndarray, parts: np.ndarray) -> list[str]:
-    best = np.argsort(-parts.astype(float), kind="stable")[:REASONS]
-    shown = [(names[place], float(values[place])) for place in best if parts[place] > 0]
-    return [f"{name} = {'unknown' if value != value else format(value, '.4g')}" for name, value in shown]
+def _reasons(model: Guard, values: np.ndarray) -> list[list[str]]:
+    """What raises the score of each row most, up to REASONS of it."""
+    names, told = model.events.names, []
+    parts = model.events.contributed(values)
+    best = np.argsort(-parts.astype(float), axis=1, kind="stable")[:, :REASONS]
+    for row, places in enumerate(best):  # of five hundred rows at most
+        shown = [(names[place], float(values[row, place])) for place in places if parts[row, place] > 0]
+        told.append([f"{name} = {'unknown' if value != value else format(value, '.4g')}" for name, value in shown])
+    return told
 
 
 def own_values(

@@ -1,6 +1,6 @@
 """The settings of risk control, each once, with unit and default."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from ecomine.params import setting
 from ecomine.risk.boosting import Boosting
@@ -20,7 +20,21 @@ class CostParams:
 
     @property
     def costs(self) -> Costs:
-        return Costs(**asdict(self))
+        return Costs(**vars(self))
+
+
+@dataclass(frozen=True)
+class RiskLimits:
+    """What the gate allows of decisions on payments."""
+
+    blocked: float = setting(0.05, "greatest share of payments that may be blocked", at_least=0, at_most=1)
+    calibration: float = setting(
+        2.0, "factor by which frauds expected may differ from frauds known, either way", at_least=1
+    )
+    harm: float = setting(
+        2.0, "a group blocked so many times as often as all, and beyond chance, is harmed", at_least=1
+    )
+    chance: float = setting(3.0, "standard errors beyond which a share is no chance", at_least=0)
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,6 @@ class RiskParams:
     )
     recent_days: int = setting(7, "last days whose payments without a verdict are decided on", at_least=1, at_most=90)
     capacity: int = setting(20, "payments that analysts can look at in a day", at_least=0, at_most=1_000_000)
-    most_blocked: float = setting(0.05, "greatest share of payments that may be blocked", at_least=0, at_most=1)
     rules: dict[str, str] = setting({}, "name → rule, such as `amount > 500 and device_age_days < 1`")
     rounds: int = setting(150, "trees", at_least=1, at_most=10_000)
     max_depth: int = setting(4, "depth of a tree", at_least=1, at_most=16)
@@ -48,6 +61,7 @@ class RiskParams:
         0.01, "share of the test orders that known anomalies are injected into, to judge by", at_least=0, at_most=1
     )
     costs: CostParams = field(default_factory=CostParams, metadata={"meaning": "what decisions cost"})
+    limits: RiskLimits = field(default_factory=RiskLimits, metadata={"meaning": "what the gate allows"})
 
     @property
     def boosting(self) -> Boosting:

@@ -8,21 +8,12 @@ from ecomine.risk.decisions import ALLOW, BLOCK, REVIEW
 from ecomine.risk.features import FEAST_KEYS, FRAUD, OWN
 from ecomine.risk.model import Guard
 
-CALIBRATION = 2.0
-"""Factor by which frauds expected may differ from frauds known, either way."""
-
-HARM = 2.0
-"""Times the share of all payments that are blocked; a group beyond it, and beyond chance, is harmed."""
-
-CHANCE = 3.0
-"""Standard errors beyond which a share is no chance."""
-
 GROUPS = ("age_group", "income_group", "household", "region")
 
 
 def check(model: Guard, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
     """Each payment that waits has one decision and place, equal ones score alike, few are blocked, of no group more."""
-    waiting = model.requests()
+    limits, waiting = inputs.params.limits, model.requests()
     odd = ~decisions["decision"].isin([ALLOW, REVIEW, BLOCK])
     numbers = decisions[["score", "expected_loss"]].to_numpy(float)
     wrong = ~np.isfinite(numbers).all(axis=1) | (numbers < 0).any(axis=1)
@@ -41,11 +32,11 @@ def check(model: Guard, decisions: pd.DataFrame, inputs: Inputs) -> list[Check]:
         Check.none_of("no_reason", int(silent.sum()), "payments are stopped without a reason"),
         Check.none_of("queue", queue_faults(decisions, inputs.params.capacity), "days have a queue out of order"),
         Check.none_of("equals_apart", equals_apart(model, decisions), "groups of equal payments have several scores"),
-        Check.at_most("blocked", blocked, inputs.params.most_blocked, f"{blocked:.2%} of the payments are blocked"),
+        Check.at_most("blocked", blocked, limits.blocked, f"{blocked:.2%} of the payments are blocked"),
         Check.at_most(
             "calibration",
             float(np.exp(expected)),
-            CALIBRATION,
+            limits.calibration,
             f"{model.calibration:.2f} frauds are expected for one that is known, among the likeliest tenth",
         ),
         Check.none_of("groups_harmed", harmed(decisions, inputs), "groups are blocked more often than chance explains"),
@@ -75,15 +66,16 @@ def equals_apart(model: Guard, decisions: pd.DataFrame) -> int:
 
 
 def harmed(decisions: pd.DataFrame, inputs: Inputs) -> int:
-    """Groups of customers, as far as they are known, that are blocked more than HARM times as often as all."""
+    """Groups of customers, as far as they are known, that are blocked so many times as often as all, beyond chance."""
     if "users" not in inputs.tables or decisions.empty:
         return 0
     people = inputs.tables["users"].df().set_index("user_id")
     blocked = (decisions["decision"] == BLOCK).to_numpy(float)
+    limits = inputs.params.limits
     usual, count = float(blocked.mean()), 0
     for column in (name for name in GROUPS if name in people):
         group = decisions["user_id"].map(people[column])
         table = pd.Series(blocked).groupby(group.to_numpy(object)).agg(["mean", "size"])
-        noise = CHANCE * np.sqrt(max(usual * (1 - usual), 1e-12) / table["size"])
-        count += int((table["mean"] > HARM * usual + noise).sum()) if len(table) > 1 else 0
+        noise = limits.chance * np.sqrt(max(usual * (1 - usual), 1e-12) / table["size"])
+        count += int((table["mean"] > limits.harm * usual + noise).sum()) if len(table) > 1 else 0
     return count

@@ -18,7 +18,7 @@ from ecomine import __version__, deployment
 from ecomine.deployment.live import Live
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
-from ecomine.serving import errors, limits
+from ecomine.serving import errors, limits, pages
 from ecomine.serving.access import Access
 from ecomine.serving.ahead import Ahead
 from ecomine.serving.catalogue import Catalogue
@@ -37,6 +37,7 @@ from ecomine.serving.routes import AHEAD, PLAIN, QUESTIONS, ROUTES, SHORT
 from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.serving.stream import Stream
+from ecomine.serving.till import Till
 from ecomine.stages import Context
 
 DESCRIPTION = """Daily decisions of an online shop, from the versions that are deployed in this workspace.
@@ -97,6 +98,7 @@ def create_app(workspace: Path) -> FastAPI:
     catalogue = Catalogue(context.store)
     lineups = {name: LineUp(context.store, DOMAINS[name]) for name in context.params.domains if name in ROUTES}
     live, stream = Live(context.store), Stream(workspace, context.params.streaming)
+    till = Till(workspace, stream.intake)
     desks: list[Desk] = []
 
     def readiness() -> Readiness:
@@ -118,6 +120,8 @@ def create_app(workspace: Path) -> FastAPI:
         judge = Judge(context, lineups, live)
         judge.start()
         stream.start()
+        if till.DOMAIN in lineups:
+            await run_in_threadpool(till.look)
         yield
         await run_in_threadpool(stream.close)
         judge.stop()
@@ -127,7 +131,7 @@ def create_app(workspace: Path) -> FastAPI:
     app = FastAPIOffline(
         title="ecomine", version=__version__, description=DESCRIPTION, redoc_url=None, lifespan=lifespan
     )
-    app.state.lineups = lineups
+    app.state.lineups, app.state.till = lineups, till
     measures, serving = Measures(lineups), context.params.serving
     ways: list[tuple[Short, Desk]] = []
     keys, receipts, memo = Keys(context.store), Receipts(context.store, serving.receipt_days), Memo(serving.memory_mb)
@@ -179,6 +183,8 @@ def create_app(workspace: Path) -> FastAPI:
         answering = {name: one.get().bundle for name, one in lineups.items() if one.deployed.answers}
         return Models(models=[_deployed(context, bundle) for bundle in answering.values()])
 
+    if not serving.keys:  # pages tell a shop's figures, and a browser has no key to show
+        app.router.routes.extend(pages.routes(context.store))
     return app
 
 

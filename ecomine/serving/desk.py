@@ -145,13 +145,14 @@ class Desk:
         """
         found = self.at_hand(question, unit, arguments)
         if found is None:
-            found = await run_in_threadpool(self._found, question, unit, arguments, pick)
+            found = await run_in_threadpool(self._counted, self._found, question, unit, arguments, pick)
         headers = await self.told(found, question, arguments, pick)
         return Response(found.one.body, media_type="application/json", headers=headers)
 
     async def told(self, found: Found, question: str, arguments: dict[str, Any], pick: Pick | None) -> dict[str, str]:
         """Headers of an answer that leaves now; its receipt is kept, and a shadow is asked the same."""
         step, one, trial = found
+        self._noted(one.spent, step)
         self.measures.answered(self.lineup.domain.name, step)
         headers = {STEP: step}
         if one.packed is not None:
@@ -189,7 +190,9 @@ class Desk:
         def put(step: str, answers: Answers) -> tuple[Given, float]:
             return self._put(step, answers, question, arguments), 0.0
 
-        given, _ = self._ask(unit, put, lambda: (self._from_published(question, arguments), 0.0))
+        begun = time.perf_counter()
+        given, _ = self._counted(self._ask, unit, put, lambda: (self._from_published(question, arguments), 0.0))
+        self._noted((time.perf_counter() - begun) * 1000, given.step)
         self.measures.answered(self.lineup.domain.name, given.step)
         response.headers[STEP] = given.step
         told = given.said.model_dump(mode="json")
@@ -204,9 +207,26 @@ class Desk:
         return given.said
 
     def close(self) -> None:
-        """Wait for what shadows still have to answer."""
+        """Wait for what shadows still have to answer, and for the last counts."""
         self._shadows.shutdown()
         self._counts.shutdown()
+        self._count(self.live.flush)
+
+    def _counted(self, answered: Callable[..., Made], *arguments: Any) -> Made:
+        """What `answered` gives; where nothing could, that is counted."""
+        try:
+            return answered(*arguments)
+        except (HTTPException, BadRequestError):
+            raise
+        except Exception:
+            self._noted(None)
+            raise
+
+    def _noted(self, milliseconds: float | None, step: str = "") -> None:
+        """Count an answer for monitoring; None: nothing could give one."""
+        if self.live.gather(self.lineup.domain.name, milliseconds, step not in (steps.DEPLOYED, steps.CANARY, "")):
+            with suppress(RuntimeError):  # the server is going down; what is gathered is written at the end
+                self._counts.submit(self._count, self.live.flush)
 
     def at_hand(self, question: str, unit: str | None, arguments: Mapping[str, Any]) -> Found | None:
         """An answer that was given or made before, without waiting for anything."""
@@ -368,7 +388,7 @@ class Desk:
         try:
             what(*arguments)
         except (OSError, sqlite3.Error) as error:
-            log.error("%s: what a trial shows cannot be counted: %s", self.lineup.domain.name, error)
+            log.error("%s: what answers show cannot be counted: %s", self.lineup.domain.name, error)
 
 
 def _name(step: str, answers: Answers, question: str, arguments: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ecomine import layout
-from ecomine.deployment import records
+from ecomine.deployment import records, scores
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError
 from ecomine.store import Store, stamp
@@ -16,7 +16,8 @@ from ecomine.store import Store, stamp
 class Published:
     """The published decisions of a domain, read again when they change.
 
-    digest: of the version whose they are; as_of: the moment up to which it knew the shop.
+    digest: of the version whose they are, with that of its scores on newer features where it was scored; as_of: the
+    moment up to which they know the shop.
     """
 
     def __init__(self, store: Store, domain: Domain) -> None:
@@ -56,7 +57,9 @@ class Published:
                     self._take(pd.read_parquet(self._path))
                 except (OSError, ValueError) as error:
                     raise DeploymentError(f"{self._path.name} cannot be read: {error}") from error
-                self.digest, self.as_of = record["digest"], datetime.fromisoformat(record["as_of"])
+                name, digest = self.domain.name, record["digest"]
+                self.digest = scores.newest(self._store, name, digest)
+                self.as_of = scores.known_until(self.digest, datetime.fromisoformat(record["as_of"]))
                 self._stamp = now
         return self
 

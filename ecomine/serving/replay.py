@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ecomine.deployment import load, minded, publication
+from ecomine.deployment import load, minded, publication, scores
 from ecomine.domain import Domain
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError, EcomineError
@@ -18,7 +17,7 @@ from ecomine.serving.lineup import PUBLISHED
 from ecomine.serving.published import Published
 from ecomine.serving.receipts import Read, Receipt
 from ecomine.serving.routes import PLAIN, QUESTIONS
-from ecomine.serving.seat import Answers
+from ecomine.serving.seat import Answers, Rows
 from ecomine.store import Store
 
 LOADED = 8
@@ -80,7 +79,7 @@ class Replayer:
         key = (digest, *others)
         if key not in self._published:
             decisions = publication.apply(domain, publication.decided(self._store, domain.name, digest), matters)
-            self._published[key] = Published.of(domain, decisions, digest, as_of)
+            self._published[key] = Published.of(domain, decisions, digest, scores.known_until(digest, as_of))
         return self._published[key]
 
 
@@ -94,11 +93,11 @@ class Recorded:
     def left(self) -> int:
         return len(self._reads)
 
-    def __call__(self, rows: pd.DataFrame) -> OnlineAnswer:
+    def __call__(self, rows: Rows) -> OnlineAnswer:
         if not self._reads:
             raise DeploymentError("features are read more often than when the answer was given")
         read = self._reads.pop(0)
-        asked = {key: rows[key].astype(str).tolist() for key in read.keys}
+        asked = {key: list(map(str, rows[key])) for key in read.keys}
         if asked != read.keys:
             raise DeploymentError("features are asked for other entities than when the answer was given")
         status = np.where(np.isnan(read.ages), Status.MISSING, Status.PRESENT)

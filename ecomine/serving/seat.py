@@ -8,19 +8,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from ecomine import layout
-from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication
+from ecomine.deployment import Bundle, heeded, load, minded, online, pointer, publication, scores
 from ecomine.deployment.bundle import DECISIONS
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer, OnlineReader
-from ecomine.serving.receipts import PERSONAL
+from ecomine.pseudonyms import PERSONAL
 from ecomine.store import Store
 from ecomine.store import stamp as stamp_of
 
@@ -29,9 +29,12 @@ log = logging.getLogger("ecomine.serving")
 RETRY_SECONDS = 30.0
 """Pause before what could not be opened is tried again; another version or online store is tried at once."""
 
+Rows: TypeAlias = pd.DataFrame | Mapping[str, Sequence[Any]]
+"""Of keys; a mapping of columns is quicker for one row."""
+
 Stamp = tuple[int, int] | None
 Stamps = tuple[Stamp, ...]
-"""Of the pointer, of the online store, and of the pointers of the domains that are minded."""
+"""Of the pointer, of the online store, and of the pointers of the domains that are minded, to versions and scores."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Answers:
     model: Any
     bundle: Bundle
     keys: Sequence[str]
-    look_up: Callable[[pd.DataFrame], OnlineAnswer]
+    look_up: Callable[[Rows], OnlineAnswer]
     heeded: Mapping[str, str] = field(default_factory=dict)
     matters: Mapping[str, Any] = field(default_factory=dict)
     features: OnlineReader | None = None
@@ -95,7 +98,7 @@ class Seat:
         self.store, self.domain = store, domain
         self._pointer, self._digest = pointed(store, domain.name), digest
         self._features = store.path(layout.ONLINE)
-        self._heeds = [pointer(store, name) for name in domain.heeds]
+        self._heeds = [of(store, name) for name in domain.heeds for of in (pointer, scores.pointer)]
         self._answers: Answers | None = None
         self._online: OnlineReader | None = None
         self._stamp: Stamps = (None, None)

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from ecomine.errors import SettingsError, SourceError
+from ecomine.errors import SettingsError, SourceError, UnavailableError
 from ecomine.params import FILE
 from ecomine.sources.conform import quoted
 
@@ -25,6 +25,10 @@ DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg",
 
 EXTRAS = {"psycopg": "ecomine[postgres]", "pymysql": "ecomine[mysql]"}
 """What to install where a driver is missing."""
+
+REFUSED = ("FATAL:", "Access denied", "Unknown database", "unable to open")
+PASSING = "the database system is"
+"""Words of servers that were reached and said no; PostgreSQL's `FATAL: the database system is starting up` passes."""
 
 
 def engine(address: str, workspace: Path) -> sqlalchemy.Engine:
@@ -60,13 +64,14 @@ def land(
 ) -> duckdb.DuckDBPyRelation:
     """What `select` gives, landed in Parquet files batch by batch; memory does not grow with the table.
 
-    Raises SourceError where the database does not answer or refuses the SELECT.
+    Raises UnavailableError where the database does not answer, SourceError where it refuses the SELECT.
     """
     shown = engine.url.render_as_string(hide_password=True)
     try:
         opened = engine.connect()
     except SQLAlchemyError as error:
-        raise SourceError(f"{where} the database {shown} does not answer: {_first(error)}.") from error
+        kind = UnavailableError if _passing(error) else SourceError
+        raise kind(f"{where} the database {shown} does not answer: {_first(error)}.") from error
     options: dict[str, Any] = {"stream_results": True, "max_row_buffer": BATCH, "no_parameters": True}
     if engine.url.get_backend_name() == "postgresql":
         options["postgresql_readonly"] = True
@@ -87,6 +92,12 @@ def land(
     known = set(landed.columns)
     parts = (quoted(name) if name in known else f"CAST(NULL AS VARCHAR) AS {quoted(name)}" for name in columns)
     return landed.project(", ".join(parts))
+
+
+def _passing(error: SQLAlchemyError) -> bool:
+    """Whether a connection that failed may succeed later: a server that says no to a user or a name says so again."""
+    told = str(error)
+    return isinstance(error, OperationalError) and (PASSING in told or not any(word in told for word in REFUSED))
 
 
 def _write(path: Path, columns: list[str], values: Sequence[Sequence[Any]]) -> None:

@@ -17,7 +17,7 @@ from ecomine import layout
 from ecomine.domain import Domain
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError, SettingsError
-from ecomine.stages import data, learning
+from ecomine.stages import data, learning, reporting
 from ecomine.stages.context import Context, load_params
 
 __all__ = ["PIPELINE", "STAGES", "Context", "Stage", "load_params", "run", "steps"]
@@ -157,15 +157,39 @@ PIPELINE: tuple[Stage, ...] = (
         per_domain=True,
         tracked=False,
     ),
+    Stage(
+        "report",
+        "make the pages for people, about what is deployed",
+        reporting.report,
+        reads=(
+            layout.INGEST_REPORT,
+            layout.CLEAN_REPORT,
+            layout.FEATURE_REPORT,
+            layout.METRICS,
+            layout.PLOTS,
+            layout.GATE,
+            layout.DECISIONS,
+        ),
+        writes=(layout.START_PAGE,),
+        params=("report",),
+        code=("ecomine/reports",),
+        tracked=False,
+    ),
 )
 
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in PIPELINE}
 
 
 def steps(domains: Iterable[str]) -> list[tuple[Stage, str | None]]:
-    """Every stage in running order, those of a domain once for each of `domains`."""
-    shared: list[tuple[Stage, str | None]] = [(stage, None) for stage in PIPELINE if not stage.per_domain]
-    return shared + [(stage, domain) for domain in domains for stage in PIPELINE if stage.per_domain]
+    """Every stage in running order, those of a domain once for each of `domains`.
+
+    A shared stage comes before all domains, or after all of them, as it stands in the table.
+    """
+    own = [place for place, stage in enumerate(PIPELINE) if stage.per_domain]
+    before, after = PIPELINE[: own[0]], PIPELINE[own[-1] + 1 :]
+    walked: list[tuple[Stage, str | None]] = [(stage, None) for stage in before]
+    walked += [(stage, domain) for domain in domains for stage in PIPELINE if stage.per_domain]
+    return walked + [(stage, None) for stage in after]
 
 
 def run(name: str, domain: str | None, context: Context, **options: bool) -> None:

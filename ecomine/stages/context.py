@@ -1,9 +1,10 @@
 """What a stage works with: the files and settings of one workspace, and where it tells how it goes."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -26,9 +27,17 @@ class Context:
     say: Callable[[str], None] = lambda text: None
 
     @classmethod
-    def of(cls, workspace: Path, say: Callable[[str], None] = lambda text: None) -> "Context":
-        """The context of a workspace folder; raises SettingsError where its params.yaml cannot be used."""
-        return cls(Store(workspace), load_params(workspace), say)
+    def of(
+        cls, workspace: Path, say: Callable[[str], None] = lambda text: None, as_of: date | None = None
+    ) -> "Context":
+        """The context of a workspace folder; raises SettingsError where its params.yaml cannot be used.
+
+        With `as_of` nothing is seen from that day on, whatever params.yaml says.
+        """
+        params = load_params(workspace)
+        if as_of is not None:
+            params = dataclasses.replace(params, as_of=datetime(as_of.year, as_of.month, as_of.day))
+        return cls(Store(workspace), params, say)
 
     @property
     def as_of(self) -> datetime:

@@ -133,10 +133,11 @@ def gate(context: Context, domain: Domain) -> None:
 
 
 def deploy(context: Context, domain: Domain, force: bool = False) -> None:
-    from ecomine import deployment
+    from ecomine import deployment, monitoring
 
     require_passed(context, domain)
     digest = deployment.promote(context, domain, force)
+    monitoring.keep(context, domain, digest)
     context.say(f"{domain.name}: {digest[:12]} is deployed")
 
 

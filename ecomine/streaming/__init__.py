@@ -7,6 +7,7 @@ last minutes.
 
 from ecomine.streaming.consumer import Consumer
 from ecomine.streaming.envelope import KINDS, Judged, judge
+from ecomine.streaming.following import Following
 from ecomine.streaming.intake import Intake
 from ecomine.streaming.landing import land, landed, united
 from ecomine.streaming.log import Entry, EventLog, event_log
@@ -17,6 +18,7 @@ __all__ = [
     "Consumer",
     "Entry",
     "EventLog",
+    "Following",
     "Intake",
     "Judged",
     "Recent",

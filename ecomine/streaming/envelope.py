@@ -133,8 +133,10 @@ def _moment(value: Any) -> Any:
 _WORD = StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 _LINE = StringConstraints(strip_whitespace=True, min_length=1, max_length=2_000, pattern=r"^[^\x00]+$")
 
+Id = Annotated[str, _WORD, BeforeValidator(_text, json_schema_input_type=str | int)]
+
 TYPES: dict[str, Any] = {
-    "id": Annotated[str, _WORD, BeforeValidator(_text, json_schema_input_type=str | int)],
+    "id": Id,
     "text": Annotated[str, _LINE],
     "number": Annotated[float, Field(allow_inf_nan=False, lt=GREATEST)],
     "count": Annotated[int, Field(lt=int(GREATEST))],

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ecomine import feature_store
-from ecomine.errors import FeatureError, MissingInputError
+from ecomine.errors import MissingInputError, UnavailableError
 from ecomine.feature_store.catalogue import feature_params, service_tables
 from ecomine.feature_store.online import OnlineReader, Status
 from ecomine.feature_store.online_backend import backend
@@ -169,8 +169,8 @@ def test_an_empty_store_says_so(featured: Path, tmp_path: Path, online: dict[str
 def test_a_server_that_does_not_answer(featured: Path, tmp_path: Path, rows: pd.DataFrame, url: str) -> None:
     workspace = Path(shutil.copytree(featured, tmp_path / "silent"))
     change_params(workspace, online={"kind": "redis" if url.startswith("redis") else "postgres", "url": url})
-    with pytest.raises(FeatureError, match=r"online\.url") as caught:
+    with pytest.raises(UnavailableError, match=r"online\.url") as caught:
         OnlineReader(workspace, SERVICE).read(rows)
     assert "secret" not in str(caught.value)
-    with pytest.raises(FeatureError, match=r"online\.url"):
+    with pytest.raises(UnavailableError, match=r"online\.url"):
         feature_store.materialize(workspace, tmp_path, AS_OF)

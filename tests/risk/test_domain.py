@@ -19,6 +19,7 @@ from ecomine.risk.features import ANOMALY, FRAUD, mode_of, payments_of
 from ecomine.risk.live import judge_live
 from ecomine.risk.memory import Memory
 from ecomine.risk.moment import Event
+from ecomine.risk.params import RiskLimits
 from ecomine.risk.policy import judge, queued
 from ecomine.risk.timeline import SCALE
 from ecomine.risk.velocity import ENTITIES
@@ -164,7 +165,9 @@ def test_a_group_that_is_blocked_more_is_noticed(model: Guard, decisions: pd.Dat
     people = pd.DataFrame({"user_id": decisions["user_id"].unique()})
     people["age_group"] = np.where(people.index % 2 == 0, "old", "young")
     tables = {**given.tables, "users": given.connection.from_df(people)}
-    inputs = dataclasses.replace(given, tables=tables, params=dataclasses.replace(given.params, most_blocked=1.0))
+    inputs = dataclasses.replace(
+        given, tables=tables, params=dataclasses.replace(given.params, limits=RiskLimits(blocked=1.0))
+    )
     fair = decisions.assign(queue=0, decision=np.where(decisions.index % 10 == 0, "block", "allow"))
     assert "groups_harmed" not in {one.name for one in DOMAIN.check(model, fair, inputs) if not one.passed}
     few = people.assign(age_group=np.where(people.index < 8, "few", "many"))

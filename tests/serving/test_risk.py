@@ -17,6 +17,9 @@ from ecomine.serving.replay import Replayer
 from ecomine.sources.verdicts import FILE
 from ecomine.stages import Context, run
 from ecomine.store import Store
+from ecomine.streaming import event_log
+from ecomine.streaming.log import NOTHING
+from tests.conftest import change_params
 from tests.serving.server import serving
 
 NOW = pd.Timestamp("2024-05-30 08:00:00")
@@ -25,7 +28,10 @@ NOW = pd.Timestamp("2024-05-30 08:00:00")
 
 @pytest.fixture(scope="module")
 def workspace(watched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copytree(watched, tmp_path_factory.mktemp("served") / "workspace"))
+    """Its clock stands in 2024, so events may be dated so far back."""
+    workspace = Path(shutil.copytree(watched, tmp_path_factory.mktemp("served") / "workspace"))
+    change_params(workspace, streaming={"window_days": 10_000.0})
+    return workspace
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +100,35 @@ def test_the_last_minutes_are_seen(client: httpx.Client, workspace: Path) -> Non
     again = ask(client, at_once[-1]).json()["results"][0]
     assert again == answers[-1].json()["results"][0]
     assert ask(client, *at_once).json()["results"] == [answer.json()["results"][0] for answer in answers]
+
+
+def test_a_payment_that_is_scored_is_an_event_and_events_count_in_scores(client: httpx.Client, workspace: Path) -> None:
+    shared = {"device_id": "d-both", "card_id": "c-both", "address_id": "a-both", "ip": "10.8.8.8"}
+    told = [payment(40 + number, number, **shared) for number in range(3)]
+    assert client.post("/v1/events", json={"kind": "payments"} | told[0]).json()["accepted"] == ["new40"]
+    second = ask(client, told[1])
+    receipts = Receipts(Store(workspace), days=30)
+    past = receipts.get(second.headers["x-receipt-id"]).arguments["since"]
+    assert "new40" in [one["payment_id"] for one in past]
+    # Scored, it is an event of its own id, once, whoever says it again.
+    assert client.post("/v1/events", json={"kind": "payments"} | told[1]).json()["duplicate"] == ["new41"]
+    ask(client, told[1])
+    entries = event_log(workspace).read(NOTHING, 10_000).to_pandas()
+    rows = [json.loads(body) for body in entries["body"]]
+    assert [row["amount"] for row in rows if row["payment_id"] == "new41"] == [42.5]
+    # Another process of the same workspace has it in memory from its start.
+    with serving(workspace) as other:
+        third = ask(other, told[2])
+    assert {"new40", "new41"} <= {
+        one["payment_id"] for one in receipts.get(third.headers["x-receipt-id"]).arguments["since"]
+    }
+
+
+def test_a_payment_of_a_time_that_no_event_has_is_judged_and_not_kept(client: httpx.Client, workspace: Path) -> None:
+    late = payment(50, device_id="d-late", event_timestamp="2199-01-01T00:00:00")
+    assert ask(client, late).status_code == 200
+    bodies = event_log(workspace).read(NOTHING, 10_000)["body"].to_pylist()
+    assert not any("d-late" in body for body in bodies)
 
 
 def test_receipts_are_told_again_the_same_and_name_nobody(client: httpx.Client, workspace: Path) -> None:

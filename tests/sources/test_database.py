@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ecomine.errors import SettingsError, SourceError
+from ecomine.errors import SettingsError, SourceError, UnavailableError
 from ecomine.sources import database
 from ecomine.tables import MALFORMED
 from tests.requirements import require, require_module
@@ -167,6 +167,7 @@ def test_postgresql_gives_its_rows_and_types(
 def test_postgresql_faults_are_told_without_the_password(postgres: str, tmp_path: Path) -> None:
     silent = postgres.replace(postgres.rsplit(":", 1)[1].split("/")[0], str(free_port()))
     for address, select, text in (
+        (postgres.replace("/shop:", "/nobody:"), "SELECT 1 AS user_id", "does not answer"),
         (postgres, "SELECT x FROM nowhere", "nowhere"),
         (postgres, "SELEC", "expected one SELECT"),
         (postgres, "SELECT 1 / 0 AS user_id", "division by zero"),
@@ -174,6 +175,6 @@ def test_postgresql_faults_are_told_without_the_password(postgres: str, tmp_path
         (postgres, "SELECT setval('s', 1) FROM (SELECT nextval('s')) AS x", "refused"),
         (silent, "SELECT 1 AS user_id", "does not answer"),
     ):
-        with pytest.raises(SourceError, match=text) as caught:
+        with pytest.raises(UnavailableError if address == silent else SourceError, match=text) as caught:
             read_sql(tmp_path, {"users": select}, address)
         assert "secret" not in str(caught.value)

@@ -25,6 +25,20 @@ METHODS = ("auto", "direct", "recursive")
 PERIODS = "periods"
 
 
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """The panel with what is to come, and series × periods: expected units, middle and dispersion of their law."""
+
+    ahead: panels.Panel
+    units: np.ndarray
+    middle: np.ndarray
+    dispersion: np.ndarray
+
+    def upto(self, horizon: int) -> tuple[panels.Panel, np.ndarray, np.ndarray, np.ndarray]:
+        """The same of the first periods."""
+        return self.ahead, self.units[:, :horizon], self.middle[:, :horizon], self.dispersion[:, :horizon]
+
+
 class DemandForecaster:
     """Learns demand of all items and locations together, and how far it may lie from what is expected.
 
@@ -125,13 +139,18 @@ class DemandForecaster:
             self.kind, design.panel, design.units, where, middle, self._dispersion(self.sure.spread.of(seen, middle))
         )
 
-    def predict(self, horizon: int, known: pd.DataFrame | None = None) -> pd.DataFrame:
+    def expected(self, horizon: int, known: pd.DataFrame | None = None) -> Expected:
+        """What `predict` and `totals` of up to `horizon` periods rest on, for who asks both."""
+        return Expected(*self._ahead(horizon, known))
+
+    def predict(self, horizon: int, known: pd.DataFrame | None = None, given: Expected | None = None) -> pd.DataFrame:
         """Demand of each of the next `horizon` periods: item_id, location_id, date, mean, q0.05 … q0.95, sorted.
 
         `known` holds future rows (item_id, location_id, date, price, promotion …); items that only it has are forecast
-        from their category. Raises SettingsError for a horizon beyond that of training.
+        from their category; `given` is what `expected` told. Raises SettingsError for a horizon
+        beyond that of training.
         """
-        ahead, expected, middle, dispersion = self._ahead(horizon, known)
+        ahead, expected, middle, dispersion = (given or self.expected(horizon, known)).upto(horizon)
         told = self._quantiles(
             middle.ravel(), dispersion.ravel(), lambda level: self.sure.single.of(level, expected.ravel()),
             self.sure.further.of(expected.ravel()),
@@ -167,10 +186,13 @@ class DemandForecaster:
             }
         )
 
-    def totals(self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None) -> pd.DataFrame:
+    def totals(
+        self, periods: int | pd.DataFrame, known: pd.DataFrame | None = None, given: Expected | None = None
+    ) -> pd.DataFrame:
         """Demand of the next periods taken together, a row a series: item_id, location_id, mean, sd, q0.05 … q0.95.
 
-        `periods` is a number or a frame item_id, location_id, periods; only its series are told then.
+        `periods` is a number or a frame item_id, location_id, periods; only its series are told then. `given` is what
+        `expected` told.
         """
         asked, size = None, np.zeros(0, np.int64)
         if isinstance(periods, pd.DataFrame):
@@ -178,7 +200,7 @@ class DemandForecaster:
             size = periods[PERIODS].to_numpy(np.int64)
             asked = panels.index(periods)
         longest = int(periods) if asked is None else int(size.max(initial=1))  # type: ignore[arg-type]
-        ahead, expected, middle, dispersion = self._ahead(longest, known)
+        ahead, expected, middle, dispersion = (given or self.expected(longest, known)).upto(longest)
         keys = ahead.keys
         if asked is None:
             size, place = np.full(len(keys), longest), np.arange(len(keys))
@@ -211,6 +233,19 @@ class DemandForecaster:
             }
             | told
         )
+
+    def contributions(self, series: np.ndarray, target: np.ndarray, origin: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """What each column adds to the log of expected units over a series' level, a row a series and target; and the
+        columns' values.
+
+        `series` are places in the panel, sorted; `target` and `origin` periods of it. Trees for all distances alone.
+        """
+        rows = Rows(
+            np.repeat(series, len(target)), np.tile(target, len(series)), np.full(len(series) * len(target), origin)
+        )
+        seen = self._design(self.panel, self.units, self.groups).seen(rows)
+        names = list(seen.names)
+        return pd.DataFrame(self.direct.contributions(seen), columns=names), pd.DataFrame(seen.values, columns=names)
 
     def _ahead(
         self, horizon: int, known: pd.DataFrame | None

@@ -33,6 +33,14 @@ class Trees:
         total = sum(one.predict(data, output_margin=True).astype(float) for one in self.boosters)
         return np.exp(np.clip(total / len(self.boosters), -20, 25))
 
+    def contributions(self, seen: Seen) -> np.ndarray:
+        """What each column adds to the log of expected units over the base, rows × names (Lundberg and Lee 2017)."""
+        import xgboost
+
+        data = xgboost.DMatrix(seen.values, base_margin=np.log(seen.base))
+        total = sum(one.predict(data, pred_contribs=True)[:, :-1].astype(float) for one in self.boosters)
+        return np.asarray(total / len(self.boosters))
+
     def save(self, folder: Path, name: str) -> None:
         for number, booster in enumerate(self.boosters):
             booster.save_model(folder / f"{name}_{number}.ubj")

@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field
 from ecomine.deployment import Bundle, describe
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError, MissingInputError
+from ecomine.pseudonyms import Pseudonyms
 from ecomine.serving.errors import Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.packing import places
-from ecomine.serving.receipts import Pseudonyms, Read, Receipt, Receipts
+from ecomine.serving.receipts import Read, Receipt, Receipts
 from ecomine.store import Store
 
 

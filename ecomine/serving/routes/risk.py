@@ -1,32 +1,35 @@
 """What to stop: payments that are happening, the queue of a day, what an analyst found out, rings as a picture."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import pandas as pd
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field, field_validator
 
+from ecomine.errors import StreamingError
 from ecomine.risk.features import DAY, FRAUD
 from ecomine.risk.live import Known, judge_live
 from ecomine.risk.moment import Event
 from ecomine.risk.ring_picture import ring_svg
-from ecomine.risk.timeline import SCALE
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk, Plain, Published, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
-from ecomine.serving.ledger import Ledger
 from ecomine.serving.moment import Moment
 from ecomine.serving.seat import Answers
+from ecomine.serving.till import EPOCH, MICROSECOND, Till, event
 from ecomine.sources import verdicts
 from ecomine.stages import load_params
+from ecomine.streaming.envelope import Id
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
+log = logging.getLogger("ecomine.serving")
+
 Decision = Literal["allow", "review", "block"]
-
-EPOCH = datetime(1970, 1, 1)
-MICROSECOND = timedelta(microseconds=1)
 
 ASKED: dict[str, Any] = {
     "payment_id": "p-2024-001", "user_id": "u0042", "amount": 129.9, "method": "card", "card_id": "c77",
@@ -55,6 +58,7 @@ class Payment(BaseModel):
     model_config = {"extra": "forbid", "json_schema_extra": {"examples": [ASKED]}}
 
     payment_id: Id = Field(description="the attempt; asked again under the same id it counts once")
+    order_id: Id | None = Field(None, description="the order that is paid for")
     user_id: Id = Field(description="the customer")
     amount: float = Field(ge=0, le=1e9, description="money")
     event_timestamp: datetime | None = Field(None, description="when it happens; now, where left out")
@@ -75,9 +79,7 @@ class Payment(BaseModel):
     def known(self) -> Known:
         """The payment as features are told of it."""
         assert self.event_timestamp is not None
-        time = (self.event_timestamp - EPOCH) // MICROSECOND
-        ids = (self.card_id, self.user_id, self.device_id, self.address_id, self.ip)
-        return self.payment_id, Event(time, round(self.amount * SCALE), *ids)
+        return self.payment_id, event((self.event_timestamp - EPOCH) // MICROSECOND, vars(self))
 
 
 class Payments(BaseModel):
@@ -154,34 +156,45 @@ def router(desk: Desk) -> APIRouter:
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such day"}}
     routes = APIRouter(prefix="/v1/risk", tags=["risk"], responses=PROBLEMS)
     store = desk.lineup.store
-    ledger, raw = Ledger(store), store.path(load_params(store.workspace).raw)
+    raw = store.path(load_params(store.workspace).raw)
 
-    def scored(payments: list[Payment], response: Response) -> Scores:
+    def scored(till: Till, payments: list[Payment]) -> tuple[Response, Future[list[bool]] | None]:
         now = _now()
         timed = [one if one.event_timestamp else one.model_copy(update={"event_timestamp": now}) for one in payments]
         known = [one.known() for one in timed]
-        since = ledger.past(known, _since(desk))
+        since = till.past(known, _since(desk))
+        rows = [one.model_dump(mode="json", exclude_none=True) for one in timed]
+        response = Response(media_type="application/json")
         said = desk.answer(
-            Scores, response, "score", timed[0].user_id,
-            payments=[one.model_dump(mode="json", exclude_none=True) for one in timed],
+            Scores, response, "score", timed[0].user_id, payments=rows,
             since=[{"payment_id": id_, **event._asdict()} for id_, event in since],
         )  # fmt: skip
-        ledger.add(known)
-        return said
+        # As it is: to check and write it once more would take as long as to find it.
+        response.body = said.model_dump_json().encode()
+        response.headers["content-length"] = str(len(response.body))
+        return response, till.add(rows)
 
-    @routes.post("/score", summary="A payment that is happening")
-    async def one(payment: Payment, response: Response) -> Scores:
-        """Allow, review or block, from what the last run knew and from every payment scored since, to the last second.
+    @routes.post("/score", summary="A payment that is happening", response_model=Scores)
+    async def one(payment: Payment, request: Request) -> Response:
+        """Allow, review or block, from what the last run knew and from every payment since, to the last second.
 
-        The payment is remembered, so that the next one sees it.
+        The payment is written as an event, so that the next one sees it, and is a payment of the next run.
         """
-        # On the loop itself: it takes two milliseconds, and threads that wait for each other would take many more.
-        return scored([payment], response)
+        # On the loop itself: it takes a millisecond, and threads that wait for each other would take many more.
+        response, written = scored(request.app.state.till, [payment])
+        if written is not None:
+            with _said():
+                await asyncio.wrap_future(written)
+        return response
 
-    @routes.post("/score/batch", summary="Payments that are happening")
-    def several(payments: Payments, response: Response) -> Scores:
+    @routes.post("/score/batch", summary="Payments that are happening", response_model=Scores)
+    def several(payments: Payments, request: Request) -> Response:
         """The same for up to 500 payments; each sees those before it."""
-        return scored(payments.payments, response)
+        response, written = scored(request.app.state.till, payments.payments)
+        if written is not None:
+            with _said():
+                written.result()
+        return response
 
     @routes.get("/queue", summary="What is to be looked at", responses=unknown)
     def queue(
@@ -208,6 +221,15 @@ def router(desk: Desk) -> APIRouter:
         return Response(ring_svg(memory.edges()), media_type="image/svg+xml")
 
     return routes
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """A payment that cannot be written is answered all the same, and the log of the server tells."""
+    try:
+        yield
+    except StreamingError as error:
+        log.error("risk: a payment that was scored is not kept: %s", error)
 
 
 def _now() -> datetime:

@@ -1,0 +1,52 @@
+"""The flow that looks, each hour, whether what is deployed still fits, and has what does not trained again."""
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from ecomine import monitoring
+from ecomine.lock import holder
+from ecomine.monitoring.report import HEADER, rows, told
+from ecomine.stages import Context
+from flows import automation
+from flows.notices import DRIFT, notify, told_end
+from flows.progress import tell
+
+
+@flow(name="monitor", validate_parameters=True, persist_result=False, on_failure=[told_end], on_crashed=[told_end])
+def monitor(retrain: bool = True, workspace: str = ".") -> None:
+    """Compare what happens in the shop with what the deployed versions were trained on.
+
+    Args:
+        retrain: have domains that drifted trained again; the new version has to pass its gate.
+        workspace: folder that holds params.yaml.
+    """
+    folder, say = Path(workspace).resolve(), tell()
+    context = Context.of(folder, say)
+    if (writer := holder(context.store)) is not None:
+        say(f"left for the next time: this workspace is being written to ({writer})")
+        return
+    ready = retrain and automation.install(folder, say)
+    look = monitoring.monitor(context)
+    create_table_artifact(
+        [dict(zip(HEADER, row, strict=True)) for row in rows(look)], key="monitoring", description=told(look)
+    )
+    say(told(look))
+    new = monitoring.untold(context, look)
+    if new:
+        create_markdown_artifact(
+            "\n".join(f"- **{alarm.domain}**: {alarm.name}: {alarm.why}" for alarm in new),
+            key="alarms",
+            description="What has come up since the last look",
+        )
+        notify(told(look), "\n".join(f"{alarm.domain}: {alarm.name}: {alarm.why}" for alarm in new), DRIFT, folder)
+    drifted: dict[str, list[monitoring.Alarm]] = {}
+    for alarm in new:
+        say(f"ALARM {alarm.domain}: {alarm.name}: {alarm.why}")
+        if alarm.retrain:
+            drifted.setdefault(alarm.domain, []).append(alarm)
+    if retrain:
+        for domain, alarms in drifted.items():
+            automation.emit(folder, domain, alarms)
+            say(f"{domain}: {'is trained again' if ready else 'should be trained again: ecomine run ' + domain}")
