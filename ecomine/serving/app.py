@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -227,6 +229,8 @@ def _maker(context: Context) -> Iterator[None]:
     if not context.params.serving.ahead:
         yield
         return
+    # The server ends by the signal that it got; as an exception it comes by here.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     maker = Maker(context)
     maker.start()
     try:

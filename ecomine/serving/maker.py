@@ -71,8 +71,9 @@ class Maker:
     def _make(self) -> None:
         command = [sys.executable, "-c", MAIN, "--workspace", str(self._workspace), "ahead"]
         self._process = subprocess.Popen(
-            ["nice", "-n", "10", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+            ["nice", "-n", "10", *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
         _, said = self._process.communicate()
         if self._process.returncode and not self._stop.is_set():
             log.error("answers cannot be made ahead: %s", said.decode(errors="replace").strip()[-500:])
