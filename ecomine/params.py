@@ -171,6 +171,8 @@ class ServingParams:
     receipt_days: float = setting(30.0, "days that receipts of answers are kept; 0 keeps none", at_least=0)
     max_body_kb: int = setting(1024, "greatest body of a request, kilobytes", at_least=1)
     requests_a_second: float = setting(0.0, "requests that one caller may make in a second; 0 = any", at_least=0)
+    memory_mb: float = setting(64.0, "answers that a process remembers, megabytes; 0 = none", at_least=0)
+    ahead: bool = setting(True, "whether `ecomine serve` has answers made before they are asked for")
 
 
 @dataclass(frozen=True)

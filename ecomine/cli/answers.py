@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 
 
 def profile(options: argparse.Namespace) -> None:
@@ -42,6 +43,18 @@ def serve(options: argparse.Namespace) -> None:
     run(options.workspace, host, port, options.workers or serving.workers)
 
 
+def ahead(options: argparse.Namespace) -> None:
+    """Make the answers that can be made before they are asked for."""
+    from ecomine.serving.maker import make_all
+    from ecomine.stages import Context
+
+    for name, count in make_all(Context.of(options.workspace)):
+        if count is None:
+            print(f"{name}: nothing is made ahead, since its features may change at any moment")
+        else:
+            print(f"{name}: {count:,} answers made ahead" if count else f"{name}: they are made already")
+
+
 def consume(options: argparse.Namespace) -> None:
     """Take accepted events on."""
     import signal
@@ -66,24 +79,29 @@ def consume(options: argparse.Namespace) -> None:
 def replay(options: argparse.Namespace) -> None:
     """Make answers again."""
     from ecomine.errors import DeploymentError
-    from ecomine.serving.receipts import Receipts
+    from ecomine.serving.receipts import Receipt, Receipts
     from ecomine.serving.replay import Replayer
     from ecomine.stages import Context
 
     context = Context.of(options.workspace)
     receipts, replayer = Receipts(context.store, context.params.serving.receipt_days), Replayer(context.store)
-    asked = [receipts.get(options.receipt)] if options.receipt else receipts.newest(options.last)
-    count = equal = 0
-    for receipt in asked:
+    asked: Iterable[tuple[Receipt, list[str]]] = receipts.alike(options.last)
+    if options.receipt:
+        asked = [(receipts.get(options.receipt), [options.receipt])]
+    count = equal = different = 0
+    for receipt, same in asked:
         differences = replayer.differences(receipt)
-        count, equal = count + 1, equal + (not differences)
+        count, different = count + len(same), different + 1
+        equal += 0 if differences else len(same)
         if options.receipt or differences:
             asker = f"{receipt.id}  {receipt.when:%Y-%m-%d %H:%M:%S}  {receipt.domain}: {receipt.question}"
             print(f"{asker}, version {receipt.model[:12]}, {'equal' if not differences else 'ANOTHER ANSWER'}")
+            if len(same) > 1:
+                print(f"  and {len(same) - 1:,} more of the same answer")
             for line in differences[:20]:
                 print(f"  {line}")
     if not options.receipt:
-        print(f"{equal:,} of {count:,} answers made again are equal")
+        print(f"{equal:,} of {count:,} answers made again are equal ({different:,} different ones)")
     if equal < count:
         raise DeploymentError(f"{count - equal:,} of {count:,} answers are other ones when they are made again.")
 

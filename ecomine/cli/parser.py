@@ -126,6 +126,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default: params.yaml)")
     serve.add_argument("--port", type=port, help="port to listen on (default: params.yaml)")
     serve.add_argument("--workers", type=workers, help="processes that answer (default: params.yaml)")
+    add("ahead", answers.ahead, "make answers before they are asked for; `serve` does so by itself")
     consume = add(
         "consume", answers.consume, "take accepted events on: into online features at once, into files by and by"
     )

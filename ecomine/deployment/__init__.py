@@ -10,7 +10,7 @@ version depends on a clock, a host, a path or a commit, so the same candidate al
 deployed it, when and from which commit is in the history.
 """
 
-from ecomine.deployment.bundle import Bundle, load
+from ecomine.deployment.bundle import Bundle, describe, load
 from ecomine.deployment.challenge import challenge, promote_challenger, trial_report, withdraw
 from ecomine.deployment.overview import status
 from ecomine.deployment.publication import heeded, minded
@@ -22,6 +22,7 @@ __all__ = [
     "Bundle",
     "challenge",
     "current",
+    "describe",
     "heeded",
     "history",
     "load",

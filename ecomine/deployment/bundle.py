@@ -137,6 +137,14 @@ def load(store: Store, domain: Domain, digest: str | None = None) -> tuple[Any, 
     return open_folder(domain, digest, folder)
 
 
+def describe(store: Store, domain: Domain, digest: str) -> Bundle:
+    """Description of a version without its model; raises DeploymentError where it is absent or damaged."""
+    digest = scores.version(digest)
+    folder = store.path(f"{versions(domain.name)}/{digest}")
+    verify(folder, digest)
+    return _read(domain, digest, folder)
+
+
 def as_of(folder: Path) -> datetime:
     """The moment up to which a version knows the shop."""
     return datetime.fromisoformat(json.loads((folder / "lineage.json").read_text())["as_of"])

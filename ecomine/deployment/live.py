@@ -81,6 +81,11 @@ class Live:
 
     def note(self, domain: str, milliseconds: float | None, fell_back: bool = False) -> None:
         """An answer of this hour, for monitoring: the time it took, None where it failed; written once a second."""
+        if self.gather(domain, milliseconds, fell_back):
+            self.flush()
+
+    def gather(self, domain: str, milliseconds: float | None, fell_back: bool = False) -> bool:
+        """As `note`, but nothing is written; returns whether it is time to `flush`."""
         hour = datetime.now(UTC).strftime(HOUR)
         whats = [ERROR if milliseconds is None else str(_place(milliseconds)), *([OTHER] if fell_back else [])]
         with self._gathering:
@@ -88,9 +93,9 @@ class Live:
                 key = (domain, hour, what)
                 self._gathered[key] = self._gathered.get(key, 0) + 1
             if time.monotonic() - self._written < FLUSH:
-                return
+                return False
             self._written = time.monotonic()
-        self.flush()
+        return True
 
     def flush(self) -> None:
         """Write what was gathered."""

@@ -128,6 +128,11 @@ class Overlaid:
     def as_of(self) -> datetime:
         return self._store.as_of
 
+    @property
+    def state(self) -> str | None:
+        """None: events change it at any moment."""
+        return None
+
     def read(self, asked: Asked) -> Found:
         found = self._store.read(asked)
         for number, (table, entities) in enumerate(asked):

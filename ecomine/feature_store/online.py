@@ -115,6 +115,15 @@ class OnlineReader:
         """The moment up to which the features know the shop."""
         return self._store.as_of
 
+    @property
+    def state(self) -> str | None:
+        """What is another text as soon as a read may find other rows; None where that cannot be told cheaply."""
+        return self._store.state
+
+    def table_keys(self) -> dict[str, tuple[str, ...]]:
+        """Table → columns of the rows that it is read by."""
+        return {name: tuple(keys) for _, name, keys in self._tables}
+
     def read(self, rows: pd.DataFrame, now: datetime | None = None) -> pd.DataFrame:
         """`rows` with the service's feature columns added; nulls where an entity is not known and nothing stands in.
 

@@ -63,6 +63,10 @@ class PostgresBackend:
         with _answering(), self._lent() as connection:
             return self._look(connection).as_of
 
+    @property
+    def state(self) -> str | None:
+        return None
+
     def read(self, asked: Asked) -> Found:
         with _answering():
             try:

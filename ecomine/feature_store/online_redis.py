@@ -1,13 +1,16 @@
 """The online store in Redis: a hash a table, a field an entity, a value of doubles.
 
 Names: `{prefix}:current` is the version that is read; `{prefix}:{version}:about` its time and columns as JSON;
-`{prefix}:{version}:view:{table}` the hash. A value is the row's time (int64, microseconds since 1970) and its
-features (float64, NaN for null), little-endian. Each hash of a version that is or was published also has the field
-MARK. A version is taken away by one command, all its hashes at once, so a read that finds the mark in every hash it
-asks has found everything; where a mark is absent it looks for the current version and asks again.
+`{prefix}:{version}:view:{table}` the hash; `{prefix}:state` a name for what all of it holds. A value is the row's time
+(int64, microseconds since 1970) and its features (float64, NaN for null), little-endian. Each hash of a version that is
+or was published also has the field MARK. A version is taken away by one command, all its hashes at once, so a read that
+finds the mark in every hash it asks has found everything; where a mark is absent it looks for the current version and
+asks again.
 """
 
 import json
+import secrets
+import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -85,11 +88,29 @@ class RedisBackend:
         self._idle: deque[Line] = deque()
         weakref.finalize(self, _close, self._idle)
         self._version: Version | None = None
+        self._state = b"*3\r\n" + _texts(b"MGET", self._key("current"), self._key("state"))
+        self._looking = threading.Lock()
 
     @property
     def as_of(self) -> datetime:
         with ANSWERING:
             return self._look().as_of
+
+    @property
+    def state(self) -> str | None:
+        """A name that is drawn anew, in the same transaction, whenever rows change; None in a store without one.
+
+        What is read from then on is of this state or of a later one.
+        """
+        with ANSWERING:
+            try:
+                ((current, name),) = self._exchange([self._state])
+            except RedisConnectionError:
+                _close(self._idle)
+                ((current, name),) = self._exchange([self._state])
+            if self._version is None or current != self._version.name.encode():
+                self._look()
+        return None if name is None else name.decode()
 
     def read(self, asked: Asked) -> Found:
         with ANSWERING:
@@ -125,7 +146,7 @@ class RedisBackend:
             version = self._look()
             if version.tables.get(table.name) != list(table.features):
                 raise lacking(table, version.tables.get(table.name, ()))
-            self._send(version.name, table, batch)
+            self._send(version.name, table, batch, told=True)
 
     def shape(self, tables: Sequence[OnlineTable], dropped: Sequence[str]) -> None:
         with ANSWERING:
@@ -166,18 +187,20 @@ class RedisBackend:
             for table in version.tables:
                 pipe.hset(self._name(version.name, "view", table), MARK, b"")
             pipe.set(self._name("current"), version.name)
+            pipe.set(self._name("state"), secrets.token_hex(8))
             pipe.execute()
 
     def _look(self) -> Version:
-        for _ in range(LOOKS):
-            current = self._client.get(self._name("current"))
-            if current is None:
-                raise nothing_there(f"{self._name('current')} in Redis")
-            about = self._client.get(self._name(current.decode(), "about"))
-            if about is not None:
-                said = json.loads(about)
-                self._version = Version(current.decode(), datetime.fromisoformat(said["as_of"]), said["tables"])
-                return self._version
+        with self._looking:  # or an older version might be noted after a newer one
+            for _ in range(LOOKS):
+                current = self._client.get(self._name("current"))
+                if current is None:
+                    raise nothing_there(f"{self._name('current')} in Redis")
+                about = self._client.get(self._name(current.decode(), "about"))
+                if about is not None:
+                    said = json.loads(about)
+                    self._version = Version(current.decode(), datetime.fromisoformat(said["as_of"]), said["tables"])
+                    return self._version
         raise FeatureError(f"{self._name('current')} in Redis names a version that is not there.")
 
     def _describe(self, version: Version) -> None:
@@ -196,9 +219,18 @@ class RedisBackend:
                 self._client.unlink(*(self._name(name, *part) for part in parts))
                 self._client.srem(self._name("versions"), name)
 
-    def _send(self, version: str, table: OnlineTable, batch: pa.RecordBatch) -> None:
-        """Write the rows of a batch: the commands are made column by column and leave as they are."""
-        self._exchange(list(_commands(self._key(version, "view", table.name), table, batch)))
+    def _send(self, version: str, table: OnlineTable, batch: pa.RecordBatch, told: bool = False) -> None:
+        """Write the rows of a batch: the commands are made column by column and leave as they are.
+
+        told: in one step with a new name of the state, since these rows are read already.
+        """
+        commands: list[bytes | tuple[bytes, memoryview]] = [
+            *_commands(self._key(version, "view", table.name), table, batch)
+        ]
+        if told:
+            state = b"*3\r\n" + _texts(b"SET", self._key("state"), secrets.token_hex(8).encode())
+            commands = [b"*1\r\n$5\r\nMULTI\r\n", *commands, state, b"*1\r\n$4\r\nEXEC\r\n"]
+        self._exchange(commands)
 
     def _exchange(self, commands: Sequence[bytes | tuple[bytes, memoryview]]) -> list[Any]:
         """The answers to commands that are in Redis's protocol already, sent all at once."""

@@ -5,6 +5,7 @@ Its end is a copy in the order of the keys, whose bytes no longer tell in how ma
 """
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,15 @@ class SqliteBackend:
     def as_of(self) -> datetime:
         return self._connection()[1]
 
+    @property
+    def state(self) -> str | None:
+        for path in (self._path, self._aside, self._path):
+            try:
+                return ":".join(map(str, _identity(path)))
+            except FileNotFoundError:
+                continue
+        raise nothing_there(layout.ONLINE_FILE)
+
     def read(self, asked: Asked) -> Found:
         connection, as_of = self._connection()
         found = Found(as_of, [], [])
@@ -98,12 +108,11 @@ class SqliteBackend:
             yield file
 
     def _connection(self) -> tuple[sqlite3.Connection, datetime]:
-        mine: tuple[tuple[int, int, int], sqlite3.Connection, datetime] | None = getattr(self._local, "open", None)
+        mine: tuple[tuple[int, int, int, int], sqlite3.Connection, datetime] | None = getattr(self._local, "open", None)
         # Looked for once more at the end: it may have come back between the first look and the second.
         for path in (self._path, self._aside, self._path):
             try:
-                status = path.stat()
-                identity = (status.st_dev, status.st_ino, status.st_mtime_ns)
+                identity = _identity(path)
                 if mine is not None and (mine[0] == identity or path == self._aside):
                     return mine[1], mine[2]
                 connection, as_of = _opened(path)
@@ -177,6 +186,18 @@ class SqliteLoad:
             own.unlink()
         self._folder.rmdir()
         return rows
+
+
+def _identity(path: Path) -> tuple[int, int, int, int]:
+    """What is another one once the file was exchanged or written to."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        status = os.fstat(descriptor)
+        # SQLite counts its transactions in these bytes of the header; clocks of files stand still for milliseconds.
+        changes = int.from_bytes(os.pread(descriptor, 4, 24), "big")
+    finally:
+        os.close(descriptor)
+    return status.st_dev, status.st_ino, status.st_mtime_ns, changes
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, datetime]:

@@ -103,6 +103,10 @@ class OnlineBackend(Protocol):
     def read(self, asked: Asked) -> Found:
         """Rows of entities from the published version; MissingInputError where there is none."""
 
+    @property
+    def state(self) -> str | None:
+        """What is another text as soon as a read may find other rows; None where that cannot be told cheaply."""
+
     def load(self, digest: str, as_of: datetime, tables: Sequence[OnlineTable]) -> OnlineLoad:
         """Begin a version, or go on with one of the same digest that was killed."""
 

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import signal
 import socket
+import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +20,22 @@ from ecomine import __version__, deployment
 from ecomine.deployment.live import Live
 from ecomine.domains import DOMAINS
 from ecomine.errors import EcomineError
-from ecomine.serving import errors, pages
+from ecomine.serving import errors, limits, pages
 from ecomine.serving.access import Access
+from ecomine.serving.ahead import Ahead
 from ecomine.serving.catalogue import Catalogue
 from ecomine.serving.desk import Desk
 from ecomine.serving.judge import Judge
 from ecomine.serving.keys import EVENTS, OPERATION, RECEIPTS, Keys, guard
 from ecomine.serving.limits import Limits
 from ecomine.serving.lineup import LineUp
+from ecomine.serving.maker import Maker
 from ecomine.serving.measures import SHARED, TOGETHER, Measures
+from ecomine.serving.memo import Memo
 from ecomine.serving.moment import Moment
+from ecomine.serving.quick import Quick, Short
 from ecomine.serving.receipts import Receipts
-from ecomine.serving.routes import PLAIN, QUESTIONS, ROUTES
+from ecomine.serving.routes import AHEAD, PLAIN, QUESTIONS, ROUTES, SHORT
 from ecomine.serving.routes.events import router as event_routes
 from ecomine.serving.routes.receipts import router as receipt_routes
 from ecomine.serving.stream import Stream
@@ -111,6 +117,7 @@ def create_app(workspace: Path) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(receipts.open)
         await run_in_threadpool(readiness)  # load now, so that nobody waits for the imports of a first answer
         judge = Judge(context, lineups, live)
         judge.start()
@@ -128,18 +135,23 @@ def create_app(workspace: Path) -> FastAPI:
     )
     app.state.lineups, app.state.till = lineups, till
     measures, serving = Measures(lineups), context.params.serving
+    ways: list[tuple[Short, Desk]] = []
+    keys, receipts, memo = Keys(context.store), Receipts(context.store, serving.receipt_days), Memo(serving.memory_mb)
+    app.add_middleware(Quick, ways=ways, keys=keys if serving.keys else None)
     app.add_middleware(Limits, max_bytes=serving.max_body_kb * 1024, a_second=serving.requests_a_second)
     app.add_middleware(Access, measures=measures)
     errors.install(app)
-    keys, receipts = Keys(context.store), Receipts(context.store, serving.receipt_days)
 
     def guarded(scope: str) -> dict[str, Any]:
         """What a route of this scope is declared with."""
         return {"dependencies": [Depends(guard(keys, scope))], "responses": errors.REFUSALS} if serving.keys else {}
 
     for name, lineup in lineups.items():
-        desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name])
+        ahead = Ahead(context.store, lineup.domain, AHEAD[name], receipts.packer) if name in AHEAD else None
+        desk = Desk(lineup, catalogue, receipts, live, measures, QUESTIONS[name], PLAIN[name], memo, ahead)
         desks.append(desk)
+        if name in SHORT:
+            ways.append((SHORT[name], desk))
         app.include_router(ROUTES[name](desk), **guarded(name))
     app.include_router(receipt_routes(context.store, receipts), **guarded(RECEIPTS))
     app.include_router(event_routes(stream.intake, context.params.streaming, measures), **guarded(EVENTS))
@@ -200,13 +212,31 @@ def run(workspace: Path, host: str, port: int, workers: int = 1) -> None:
     configure_logs()
     # uvicorn's own access log holds the caller's address and the whole path, which names a customer.
     settings: dict[str, Any] = {"host": host, "port": port, "access_log": False, "log_config": None}
-    if workers == 1:
-        uvicorn.run(create_app(workspace), **settings)
+    context = Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
+    with _maker(context):
+        if workers == 1:
+            uvicorn.run(create_app(workspace), **settings)
+            return
+        with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
+            pace = str(Path(folder) / "pace")
+            os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1", limits.TOGETHER: pace})
+            uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
+
+
+@contextmanager
+def _maker(context: Context) -> Iterator[None]:
+    """Answers are made ahead meanwhile, where that is wished: by one process, however many answer."""
+    if not context.params.serving.ahead:
+        yield
         return
-    Context.of(workspace)  # what is wrong with the settings is said once, not by every worker
-    with tempfile.TemporaryDirectory(prefix="ecomine-metrics-") as folder:
-        os.environ.update({WORKSPACE: str(workspace), TOGETHER: folder, SHARED: "1"})
-        uvicorn.run(f"{__name__}:worker", factory=True, workers=workers, **settings)
+    # The server ends by the signal that it got; as an exception it comes by here.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    maker = Maker(context)
+    maker.start()
+    try:
+        yield
+    finally:
+        maker.stop()
 
 
 WORKSPACE = "ECOMINE_SERVED_WORKSPACE"

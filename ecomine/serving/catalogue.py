@@ -1,7 +1,6 @@
 """What a product is called, from the clean tables; read again when they change."""
 
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,16 @@ class Catalogue:
         self._known = pd.Index([]), [np.array([None], object) for _ in COLUMNS]
         self._reading = threading.Lock()
 
+    def stamp(self) -> int | None:
+        """What changes with the table of items."""
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:  # never there, or just being replaced
+            return self._stamp
+
     def look_up(self, item_ids: np.ndarray) -> list[list[str | None]]:
         """Titles and categories of the ids; None for what is not there."""
-        stamp = self._stamp
-        with suppress(OSError):  # never there, or just being replaced
-            stamp = self._path.stat().st_mtime_ns
+        stamp = self.stamp()
         if stamp != self._stamp:
             with self._reading:
                 if stamp != self._stamp:

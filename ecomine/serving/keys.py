@@ -5,7 +5,7 @@ import hmac
 import json
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -104,10 +104,10 @@ class Keys:
             path.write_text(json.dumps([asdict(key) for key in sorted(keys, key=lambda key: key.name)], indent=2))
 
 
-def guard(keys: Keys, scope: str) -> Callable[..., None]:
+def guard(keys: Keys, scope: str) -> Callable[..., Awaitable[None]]:
     """A dependency that lets nobody through without a key of the scope, and notes its name for the log."""
 
-    def check(request: Request, secret: str | None = Security(HEADER)) -> None:
+    async def check(request: Request, secret: str | None = Security(HEADER)) -> None:
         request.scope["key"] = keys.check(secret, scope)
 
     return check

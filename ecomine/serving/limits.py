@@ -1,15 +1,16 @@
 """What one caller may ask: so many bytes a request, so many requests a second."""
 
 import json
-import threading
-import time
-from collections import OrderedDict
+import os
 from contextlib import suppress
+from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CALLERS = 10_000
-"""Callers whose pace is remembered; the one that was quiet longest is forgotten first."""
+from ecomine.serving.pace import Pace
+
+TOGETHER = "ECOMINE_PACE_FILE"
+"""Environment variable of a file in which several processes of one server count together."""
 
 
 class Limits:
@@ -21,15 +22,15 @@ class Limits:
 
     def __init__(self, app: ASGIApp, max_bytes: int, a_second: float) -> None:
         self.app, self.max_bytes, self.a_second = app, max_bytes, a_second
-        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
+        file = os.environ.get(TOGETHER)
+        self._pace = Pace(a_second, Path(file) if file else None) if a_second else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        wait = self._wait(headers, scope) if self.a_second and scope["path"].startswith("/v1/") else 0.0
+        wait = self._pace.wait(_caller(headers, scope)) if self._pace and scope["path"].startswith("/v1/") else 0.0
         if wait > 0:
             text = f"More than {self.a_second:g} requests a second."
             await _refuse(send, 429, text, "Ask for several at once, or slower.", wait)
@@ -64,18 +65,9 @@ class Limits:
         text = f"The body has more than {self.max_bytes / 1024:,.0f} KB."
         await _refuse(send, 413, text, "Send it in parts, or raise serving.max_body_kb in params.yaml.")
 
-    def _wait(self, headers: dict[bytes, bytes], scope: Scope) -> float:
-        """Seconds until this caller may ask again; 0 takes one token."""
-        caller = headers.get(b"x-api-key", b"").decode("latin-1") or (scope.get("client") or ("",))[0]
-        now, most = time.monotonic(), max(2 * self.a_second, 1.0)
-        with self._lock:
-            tokens, since = self._tokens.pop(caller, (most, now))
-            tokens = min(tokens + (now - since) * self.a_second, most)
-            wait = 0.0 if tokens >= 1 else (1 - tokens) / self.a_second
-            self._tokens[caller] = (tokens if wait else tokens - 1, now)
-            if len(self._tokens) > CALLERS:
-                self._tokens.popitem(last=False)
-        return wait
+
+def _caller(headers: dict[bytes, bytes], scope: Scope) -> str:
+    return headers.get(b"x-api-key", b"").decode("latin-1") or (scope.get("client") or ("",))[0]
 
 
 class _TooLargeError(Exception):

@@ -80,6 +80,23 @@ class LineUp:
         with suppress(EcomineError):
             yield PREVIOUS, self._before.get()
 
+    def first(self, unit: str | None) -> tuple[str, Answers, dict[str, Any] | None] | None:
+        """The first of `steps`, where it is known without waiting, and the trial that goes on."""
+        if self.features_away:
+            return None
+        trial = self.trial
+        if trial is not None and trial["action"] == records.CANARY and chosen(trial, unit):
+            answers = self._tried.at_hand()
+            return None if answers is None else (CANARY, answers, trial)
+        answers = self.deployed.at_hand()
+        if answers is None:
+            return None
+        # In one look at the pointer it named another version, or could not be read: `steps` finds out which.
+        if self._current[1] not in (None, answers.bundle.digest) or self._current[0] != self.deployed.seen:
+            self.current()
+            return (DEPLOYED if self._current[1] in (None, answers.bundle.digest) else PREVIOUS), answers, trial
+        return DEPLOYED, answers, trial
+
     def shadow(self) -> Answers | None:
         """The version whose answers are kept beside those of the champion, and not used."""
         trial = self.trial

@@ -35,16 +35,25 @@ class Measures:
         self._answers = Counter("ecomine_answers", "by step", ["domain", "step"], registry=self._registry)
         self._events = Counter("ecomine_events", "by verdict", ["verdict"], registry=self._registry)
         self._registry.register(self)
+        # To find the figures of labels takes longer than to change them.
+        self._kept: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._steps: dict[tuple[str, str], Counter] = {}
 
     def note(self, route: str | None, method: str, status: int, seconds: float) -> None:
         """One request; addresses that do not exist are counted together, whoever makes them up."""
-        route = route or "none"
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route, method).observe(seconds)
+        key = route or "none", method, str(status)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._kept[key] = self._requests.labels(*key), self._seconds.labels(*key[:2])
+        kept[0].inc()
+        kept[1].observe(seconds)
 
     def answered(self, domain: str, step: str) -> None:
         """An answer of a domain, by the step of its line-up that gave it."""
-        self._answers.labels(domain, step).inc()
+        kept = self._steps.get((domain, step))
+        if kept is None:
+            kept = self._steps[domain, step] = self._answers.labels(domain, step)
+        kept.inc()
 
     def judged(self, verdict: str, count: int) -> None:
         """Events that were sent: accepted, duplicate or refused."""

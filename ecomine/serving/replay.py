@@ -1,10 +1,12 @@
 """Making an answer again from its receipt: the same version, the feature values that were read, the same question."""
 
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from ecomine.deployment import load, minded, publication, scores
+from ecomine.domain import Domain
 from ecomine.domains import DOMAINS
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer
@@ -18,13 +20,18 @@ from ecomine.serving.routes import PLAIN, QUESTIONS
 from ecomine.serving.seat import Answers, Rows
 from ecomine.store import Store
 
+LOADED = 8
+"""Versions that stay in memory."""
+
 
 class Replayer:
-    """Makes answers of a workspace again; versions that are needed more than once are loaded once."""
+    """Makes answers of a workspace again; a version is loaded once where its receipts come one after the other."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._catalogue = store, Catalogue(store)
         self._loaded: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self._minded: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, Any]] = {}
+        self._published: dict[tuple[Any, ...], Published] = {}
 
     def differences(self, receipt: Receipt) -> list[str]:
         """Where the answer, made again, is another one, a line each; empty where it is the same.
@@ -40,21 +47,22 @@ class Replayer:
             )
         domain, key = DOMAINS[receipt.domain], (receipt.domain, receipt.model)
         if key not in self._loaded:
+            while len(self._loaded) >= LOADED:
+                self._loaded.pop(next(iter(self._loaded)))
             self._loaded[key] = load(self._store, domain, receipt.model)
         model, bundle = self._loaded[key]
         recorded = Recorded(receipt.reads)
         then: Answers | Published
         try:
-            matters = minded(self._store, domain, receipt.heeded)
+            others = (domain.name, tuple(sorted(receipt.heeded.items())))
+            if others not in self._minded:
+                self._minded[others] = minded(self._store, domain, receipt.heeded)
+            matters = self._minded[others]
             if matters.keys() != receipt.heeded.keys():
                 gone = ", ".join(sorted(receipt.heeded.keys() - matters.keys()))
                 return [f"the version of {gone} that was minded then cannot be read any more"]
             if plain:
-                decisions = publication.apply(
-                    domain, publication.decided(self._store, domain.name, receipt.model), matters
-                )
-                known = scores.known_until(receipt.model, bundle.as_of)
-                then = Published.of(domain, decisions, receipt.model, known)
+                then = self._published_then(domain, receipt.model, bundle.as_of, others, matters)
             else:
                 then = Answers(domain, model, bundle, (), recorded, receipt.heeded, matters)
             said = question(then, self._catalogue, **receipt.arguments)
@@ -63,6 +71,16 @@ class Replayer:
         if recorded.left:
             return [f"{recorded.left} of the {len(receipt.reads)} reads of features were not asked for again"]
         return list(differing(receipt.answer, said.model_dump(mode="json")))
+
+    def _published_then(
+        self, domain: Domain, digest: str, as_of: datetime, others: tuple[Any, ...], matters: dict[str, Any]
+    ) -> Published:
+        """The decisions of a version as they were published beside those others."""
+        key = (digest, *others)
+        if key not in self._published:
+            decisions = publication.apply(domain, publication.decided(self._store, domain.name, digest), matters)
+            self._published[key] = Published.of(domain, decisions, digest, scores.known_until(digest, as_of))
+        return self._published[key]
 
 
 class Recorded:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from ecomine.deployment.bundle import DECISIONS
 from ecomine.domain import Domain
 from ecomine.errors import DeploymentError, EcomineError
 from ecomine.feature_store import OnlineAnswer, OnlineReader
+from ecomine.pseudonyms import PERSONAL
 from ecomine.store import Store
 from ecomine.store import stamp as stamp_of
 
@@ -49,6 +51,18 @@ class Answers:
     look_up: Callable[[Rows], OnlineAnswer]
     heeded: Mapping[str, str] = field(default_factory=dict)
     matters: Mapping[str, Any] = field(default_factory=dict)
+    features: OnlineReader | None = None
+
+    @cached_property
+    def name(self) -> tuple[Any, ...]:
+        """What the same answers come from, given the same features: the version and those that it minds."""
+        return self.bundle.digest, *sorted(self.heeded.items()), *sorted(self.matters)
+
+    @cached_property
+    def shared(self) -> tuple[str, ...]:
+        """Feature tables whose rows are of no customer."""
+        tables = self.features.table_keys() if self.features else {}
+        return tuple(sorted(name for name, keys in tables.items() if not set(keys) & set(PERSONAL)))
 
     def read(self, rows: pd.DataFrame) -> pd.DataFrame:
         """`rows`, which have the columns `keys`, with their features."""
@@ -83,6 +97,8 @@ class Seat:
     ) -> None:
         self.store, self.domain = store, domain
         self._pointer, self._digest = pointed(store, domain.name), digest
+        self._features = store.path(layout.ONLINE)
+        self._heeds = [of(store, name) for name in domain.heeds for of in (pointer, scores.pointer)]
         self._answers: Answers | None = None
         self._online: OnlineReader | None = None
         self._stamp: Stamps = (None, None)
@@ -124,6 +140,16 @@ class Seat:
             raise self._error or DeploymentError(f"{self.domain.name}: nothing is deployed.")
         return self._answers
 
+    def at_hand(self) -> Answers | None:
+        """What answers now, where that is in memory and no file says otherwise; for those who must not wait."""
+        stamp = self._look()
+        return self._answers if stamp == self._stamp or not self._worth_trying(stamp) else None
+
+    @property
+    def seen(self) -> Stamp:
+        """The pointer's stamp when it was looked at for what answers."""
+        return self._stamp[0]
+
     def _refresh(self, stamp: Stamps) -> None:
         if (self._answers is not None and stamp == self._stamp) or not self._worth_trying(stamp):
             return
@@ -138,7 +164,9 @@ class Seat:
             others = heeded(self.store, self.domain)
             same_others = old is not None and old.heeded == others
             matters = old.matters if old and same_others else minded(self.store, self.domain, others)
-            answers = Answers(self.domain, model, bundle, features.keys, features.read_detailed, others, matters)
+            answers = Answers(
+                self.domain, model, bundle, features.keys, features.read_detailed, others, matters, features
+            )
             if not same_version:
                 _settle(answers)
         except Exception as error:  # whatever is wrong with what is new, what is there goes on answering
@@ -165,12 +193,8 @@ class Seat:
 
     def _look(self) -> Stamps:
         # While the online store is being replaced it is away for a moment; the old one is read meanwhile.
-        online = stamp_of(self.store.path(layout.ONLINE)) or self._stamp[1]
-        return self.stamp(), online, *self._others()
-
-    def _others(self) -> Stamps:
-        files = (of(self.store, name) for name in self.domain.heeds for of in (pointer, scores.pointer))
-        return tuple(stamp_of(path) for path in files)
+        online = stamp_of(self._features) or self._stamp[1]
+        return self.stamp(), online, *map(stamp_of, self._heeds)
 
 
 def _settle(answers: Answers) -> None:

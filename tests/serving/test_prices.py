@@ -1,5 +1,6 @@
 """Prices over HTTP, from a version that walked the road to its deployment."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,14 @@ import httpx
 import pandas as pd
 import pytest
 
+from ecomine import deployment
+from ecomine.domains import DOMAINS
+from ecomine.serving.desk import Split
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.replay import Replayer
+from ecomine.stages import Context, run
 from ecomine.store import Store
+from tests.conftest import change_params
 from tests.serving.server import serving
 
 
@@ -120,3 +126,41 @@ def test_prices_leave_a_receipt_and_are_told_again_the_same(
     receipt = Receipts(Store(priced), days=30).get(answer.headers["x-receipt-id"])
     assert receipt.answer == answer.json()
     assert Replayer(Store(priced)).differences(receipt) == []
+
+
+def test_during_a_canary_a_batch_goes_to_both_versions_by_item(
+    priced: Path, decisions: pd.DataFrame, tmp_path: Path
+) -> None:
+    workspace = Path(shutil.copytree(priced, tmp_path / "workspace", ignore=shutil.ignore_patterns("raw", "receipts")))
+    change_params(workspace, pricing={"caution": 0.25})
+    for stage in ("train", "evaluate", "decide", "gate"):
+        run(stage, "pricing", Context.of(workspace))
+    canary = deployment.challenge(Context.of(workspace), DOMAINS["pricing"], 0.5)
+    wanted = list(decisions.index[:20])
+    with serving(workspace) as client:
+        batch = ask(client, [{"item_id": item} for item in wanted])
+        told = batch.json()
+        single = {item: ask(client, [{"item_id": item}]).json() for item in wanted}
+        some = ask(client, [{"item_id": item} for item in (*wanted, "none")], skip_unknown=True).json()
+    assert batch.headers["x-answered-by"] == "deployed, canary"
+    assert len(batch.headers["x-receipt-id"].split(", ")) == 2
+    assert [row["item_id"] for row in told["items"]] == wanted
+    assert told["items"] == [single[item]["items"][0] for item in wanted]
+    tried = {item for item in wanted if single[item]["model"] == canary}
+    assert told["models"] == dict.fromkeys(tried, canary) and 0 < len(tried) < len(wanted)
+    assert list(some["unknown"]) == ["none"] and some["items"] == told["items"]
+
+
+def test_orders_of_an_item_at_several_places_keep_the_order_asked_for() -> None:
+    asked = {"items": [{"item_id": "a", "location_id": "2"}, {"item_id": "b"}, {"item_id": "a", "location_id": "1"}]}
+    split = Split.of_items("shelves", asked)
+    assert split.part([1]) == {"shelves": {"items": [{"item_id": "b"}]}}
+
+    def row(item: str, place: str) -> dict[str, str]:
+        return {"item_id": item, "location_id": place}
+
+    first = {"model": "m", "unknown": {}, "items": [row("a", "2"), row("a", "1")]}
+    other = {"model": "c", "unknown": {"x": "why"}, "items": [row("b", "1"), row("b", "2")]}
+    told = split.joined([([0, 2], first), ([1], other)])
+    assert told["items"] == [row("a", "2"), row("b", "1"), row("b", "2"), row("a", "1")]
+    assert (told["model"], told["models"], told["unknown"]) == ("m", {"b": "c"}, {"x": "why"})

@@ -12,7 +12,8 @@ import pytest
 
 from ecomine.cli import main
 from ecomine.feature_store import OnlineReader
-from ecomine.serving.receipts import Pseudonyms, Receipt, Receipts
+from ecomine.pseudonyms import Pseudonyms
+from ecomine.serving.receipts import Receipt, Receipts
 from ecomine.serving.replay import Replayer
 from ecomine.store import Store
 from tests.serving.server import serving

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from ecomine.ads import placing, policy
 from ecomine.ads.features import NONE
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question
+from ecomine.serving.desk import Desk, Pick, Plain, Question, Split
 from ecomine.serving.errors import PROBLEMS, BadRequestError
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
@@ -145,7 +145,7 @@ def router(desk: Desk) -> APIRouter:
     """The routes of ads."""
     routes = APIRouter(prefix="/v1/ads", tags=["ads"], responses=PROBLEMS)
 
-    def ask(visitors: list[Visitor], around: Circumstances, response: Response) -> Decisions:
+    async def ask(visitors: list[Visitor], around: Circumstances, pick: Pick | None = None) -> Response:
         wanted = [visitor.user_id for visitor in visitors]
         if len(set(wanted)) < len(wanted):
             raise BadRequestError("visitors names a customer twice.", "Name each customer once.")
@@ -153,19 +153,19 @@ def router(desk: Desk) -> APIRouter:
         known = {name: getattr(around, name) for name in Circumstances.model_fields}
         asked = {"user_ids": wanted, "visitors": said, "around": Circumstances(**known).model_dump(mode="json")}
         if len(wanted) == 1:
-            return desk.answer(Decisions, response, "decisions", unit=wanted[0], **asked)
-        return desk.answer_each(Decisions, response, "decisions", "user_ids", **asked)
+            return await desk.reply("decisions", wanted[0], pick, **asked)
+        return await desk.reply_each("decisions", Split.of_results("user_ids", asked), **asked)
 
-    @routes.post("/decision", summary="Which ad for one visitor")
-    def one(asked: One, response: Response) -> Decision:
+    @routes.post("/decision", summary="Which ad for one visitor", response_model=Decision)
+    async def one(asked: One) -> Response:
         """The campaign and creative for somebody, its bid and the propensity of the choice, or why to leave alone."""
         visitor = Visitor(**{name: getattr(asked, name) for name in Visitor.model_fields})
-        return ask([visitor], asked, response).results[0]
+        return await ask([visitor], asked, lambda answer: answer["results"][0])
 
-    @routes.post("/decisions", summary="Which ads for several visitors")
-    def several(batch: Batch, response: Response) -> Decisions:
+    @routes.post("/decisions", summary="Which ads for several visitors", response_model=Decisions)
+    async def several(batch: Batch) -> Response:
         """The same for up to 1,000 customers, in the order asked for."""
-        return ask(batch.visitors, batch, response)
+        return await ask(batch.visitors, batch)
 
     return routes
 

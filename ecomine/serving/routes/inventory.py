@@ -11,7 +11,7 @@ from ecomine.inventory.law import QUANTILES
 from ecomine.inventory.policy import restock
 from ecomine.inventory.replenishment import LONGEST_COVER
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question
+from ecomine.serving.desk import Desk, Plain, Question, Split
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
@@ -138,6 +138,9 @@ class Orders(BaseModel):
     model: str = Field(description="digest of the version that answered")
     as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     unknown: dict[str, str] = Field(description="items without an answer, and why")
+    models: dict[str, str] = Field(
+        default_factory=dict, description="item_id → version, of those that a canary answered for beside `model`"
+    )
     items: list[Order]
 
 
@@ -146,14 +149,16 @@ def router(desk: Desk) -> APIRouter:
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "An item is not known"}}
     routes = APIRouter(prefix="/v1/replenishment", tags=["inventory"], responses={**PROBLEMS, **unknown})
 
-    @routes.post("", summary="What to order now")
-    def several(shelves: Shelves, response: Response) -> Orders:
+    @routes.post("", summary="What to order now", response_model=Orders)
+    async def several(shelves: Shelves) -> Response:
         """What to order now of each of up to 1,000 items, by place, with the demand it rests on and its reason.
 
         404 where an item, or an item at a place, is not known, unless `skip_unknown`.
         """
-        alone = shelves.items[0].item_id if len(shelves.items) == 1 else None
-        return desk.answer(Orders, response, "orders", unit=alone, shelves=shelves.model_dump(exclude_unset=True))
+        asked = shelves.model_dump(exclude_unset=True)
+        if len(shelves.items) == 1:
+            return await desk.reply("orders", shelves.items[0].item_id, shelves=asked)
+        return await desk.reply_each("orders", Split.of_items("shelves", asked), shelves=asked)
 
     return routes
 

@@ -12,7 +12,7 @@ from ecomine.pricing.panel import RIVAL
 from ecomine.pricing.policies import Known
 from ecomine.pricing.policy import items_of, suggest
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question
+from ecomine.serving.desk import Desk, Plain, Question, Split
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
@@ -124,6 +124,9 @@ class Prices(BaseModel):
     model: str = Field(description="digest of the version that answered")
     as_of: Moment = Field(description="the model has seen the shop up to this moment (UTC)")
     unknown: dict[str, str] = Field(description="products without a price, and why")
+    models: dict[str, str] = Field(
+        default_factory=dict, description="item_id → version, of those that a canary answered for beside `model`"
+    )
     items: list[Price]
 
 
@@ -132,14 +135,16 @@ def router(desk: Desk) -> APIRouter:
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "A product is not known"}}
     routes = APIRouter(prefix="/v1/prices", tags=["pricing"], responses={**PROBLEMS, **unknown})
 
-    @routes.post("", summary="Prices for products")
-    def several(basket: Basket, response: Response) -> Prices:
+    @routes.post("", summary="Prices for products", response_model=Prices)
+    async def several(basket: Basket) -> Response:
         """The best price of each of up to 1,000 products under the rules, in the order asked for, with its reason.
 
         404 where a product is not known, unless `skip_unknown`.
         """
-        alone = basket.items[0].item_id if len(basket.items) == 1 else None
-        return desk.answer(Prices, response, "prices", unit=alone, basket=basket.model_dump(exclude_unset=True))
+        asked = basket.model_dump(exclude_unset=True)
+        if len(basket.items) == 1:
+            return await desk.reply("prices", basket.items[0].item_id, basket=asked)
+        return await desk.reply_each("prices", Split.of_items("basket", asked), basket=asked)
 
     return routes
 

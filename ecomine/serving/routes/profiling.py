@@ -12,6 +12,7 @@ from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
+from ecomine.serving.quick import Asked, Short
 from ecomine.serving.seat import Answers
 
 UNKNOWN = "This customer is not known: nobody of this id has bought anything yet."
@@ -82,15 +83,23 @@ def router(desk: Desk) -> APIRouter:
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "Nobody of this id has bought"}}
     routes = APIRouter(prefix="/v1/profiles", tags=["profiling"], responses={**PROBLEMS, **unknown})
 
-    @routes.get("/{user_id:path}", summary="Profile of one customer")
-    def one(
+    @routes.get("/{user_id:path}", summary="Profile of one customer", response_model=Profile)
+    async def one(
         user_id: Annotated[str, Path(min_length=1, max_length=200, description="the customer", examples=["1"])],
-        response: Response,
-    ) -> Profile:
+    ) -> Response:
         """Who a customer is, what they will probably do, and why; 404 for somebody who has bought nothing yet."""
-        return desk.answer(Profile, response, "profile", unit=user_id, user_id=user_id)
+        return await desk.reply("profile", user_id, user_id=user_id)
 
     return routes
+
+
+def _read(user_id: str, query: bytes) -> Asked | None:
+    if query or not 0 < len(user_id) <= 200 or "\n" in user_id:
+        return None
+    return Asked("profile", user_id, None, {"user_id": user_id})
+
+
+SHORT = Short("/v1/profiles/", "/v1/profiles/{user_id:path}", _read)
 
 
 def profile(answers: Answers, catalogue: Catalogue, user_id: str) -> Profile:

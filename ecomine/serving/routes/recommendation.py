@@ -1,5 +1,7 @@
 """What to show to a customer."""
 
+import re
+from collections.abc import Mapping
 from functools import partial
 from operator import itemgetter
 from typing import Annotated, Any, Literal
@@ -9,12 +11,15 @@ import pandas as pd
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
+from ecomine.deployment import Bundle
 from ecomine.recommendation.policy import BOUGHT, barred
+from ecomine.serving.ahead import Recipe
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question
+from ecomine.serving.desk import Desk, Plain, Question, Split
 from ecomine.serving.errors import PROBLEMS, BadRequestError
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
+from ecomine.serving.quick import Asked, Short
 from ecomine.serving.seat import Answers
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
@@ -114,40 +119,73 @@ def router(desk: Desk) -> APIRouter:
     """The routes of recommendation."""
     routes = APIRouter(prefix="/v1/recommendations", tags=["recommendation"], responses=PROBLEMS)
 
-    @routes.get("/{user_id:path}", summary="Products for one customer")
-    def one(
+    @routes.get("/{user_id:path}", summary="Products for one customer", response_model=Recommendation)
+    async def one(
         user_id: Annotated[str, Path(min_length=1, max_length=200, description="the customer", examples=["1"])],
-        response: Response,
         k: Annotated[int, Query(ge=1, le=1000, description="products wanted", examples=[10])] = 20,
         situation: Annotated[Situation, Query(description=SITUATION)] = "for_you",
-    ) -> Recommendation:
+    ) -> Response:
         """The best products for a customer; somebody unknown is shown what is popular (`known` is false)."""
         asked: dict[str, Any] = {"user_ids": [user_id], "k": k, "situation": situation}
-        return desk.answer(Recommendations, response, "lists", unit=user_id, **asked).results[0]
+        return await desk.reply("lists", user_id, alone, **asked)
 
-    @routes.post("", summary="Products for several customers")
-    def several(batch: Batch, response: Response) -> Recommendations:
+    @routes.post("", summary="Products for several customers", response_model=Recommendations)
+    async def several(batch: Batch) -> Response:
         """The best products for each of up to 1,000 customers, in the order asked for."""
         if len(set(batch.user_ids)) < len(batch.user_ids):
             raise BadRequestError("user_ids names a customer twice.", "Name each customer once.")
-        return desk.answer_each(Recommendations, response, "lists", by="user_ids", **batch.model_dump())
+        asked = batch.model_dump()
+        return await desk.reply_each("lists", Split.of_results("user_ids", asked), **asked)
 
-    @routes.post("/similar", summary="Products like a product")
-    def similar(beside: Beside, response: Response) -> Shown:
+    @routes.post("/similar", summary="Products like a product", response_model=Shown)
+    async def similar(beside: Beside) -> Response:
         """What is like the given products: by words, category and brand, and by who buys both; new ones too."""
-        return desk.answer(Shown, response, "similar", **beside.model_dump())
+        return await desk.reply("similar", **beside.model_dump())
 
-    @routes.post("/basket", summary="Products that go with a basket")
-    def basket(beside: Beside, response: Response) -> Shown:
+    @routes.post("/basket", summary="Products that go with a basket", response_model=Shown)
+    async def basket(beside: Beside) -> Response:
         """What is often bought together with what is in the basket."""
-        return desk.answer(Shown, response, "beside_basket", **beside.model_dump())
+        return await desk.reply("beside_basket", **beside.model_dump())
 
-    @routes.post("/visit", summary="Products for a running visit")
-    def visit(beside: Beside, response: Response) -> Shown:
+    @routes.post("/visit", summary="Products for a running visit", response_model=Shown)
+    async def visit(beside: Beside) -> Response:
         """What visits that began with these products, the oldest first, went on to; nobody needs to be known."""
-        return desk.answer(Shown, response, "in_visit", **beside.model_dump())
+        return await desk.reply("in_visit", **beside.model_dump())
 
     return routes
+
+
+def alone(answer: dict[str, Any]) -> dict[str, Any]:
+    """The list of the one customer who was asked about."""
+    only: dict[str, Any]
+    (only,) = answer["results"]
+    return only
+
+
+def _all_of(bundle: Bundle, user_ids: list[str]) -> dict[str, Any]:
+    return {"user_ids": user_ids, "k": bundle.params.list_length, "situation": "for_you"}
+
+
+def _beginning(arguments: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The customer and the length, where one list is asked for that begins as the longest does."""
+    if arguments["situation"] != "for_you" or len(arguments["user_ids"]) != 1:
+        return None
+    return arguments["user_ids"][0], arguments["k"]
+
+
+def _read(user_id: str, query: bytes) -> Asked | None:
+    """A customer's list without more than a plain `k`."""
+    k = query[2:] if query.startswith(b"k=") else b"20"
+    if not 0 < len(user_id) <= 200 or "\n" in user_id or query[:2] not in (b"", b"k=") or not _COUNT.fullmatch(k):
+        return None
+    return Asked("lists", user_id, alone, {"user_ids": [user_id], "k": int(k), "situation": "for_you"})
+
+
+_COUNT = re.compile(rb"[1-9][0-9]{0,2}")
+
+SHORT = Short("/v1/recommendations/", "/v1/recommendations/{user_id:path}", _read)
+
+AHEAD = Recipe("lists", _all_of, _beginning)
 
 
 def show_beside(situation: str, answers: Answers, catalogue: Catalogue, item_ids: list[str], k: int) -> Shown:
