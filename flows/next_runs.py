@@ -16,7 +16,7 @@ from flows.control_room import FILE, is_up
 
 HERE = "http://127.0.0.1:4200/api"
 SECONDS = 3.0
-NAMED = re.compile(r"\{\{ *schedules\.(\w+) *\}\}")
+NAMED = re.compile(r"\{\{ *schedules\.(\w+)\.cron *\}\}")
 """A schedule of params.yaml by its name, in prefect.yaml."""
 
 
@@ -73,8 +73,9 @@ def _of_settings(workspace: Path, now: datetime) -> list[Planned]:
 
 
 def _crons(schedules: Any, named: Any) -> list[str]:
-    if isinstance(schedules, str):
-        match = NAMED.fullmatch(schedules.strip())
-        cron = getattr(named, match[1], None) if match else None
-        return [cron] if cron else []
-    return [one["cron"] for one in schedules or [] if "cron" in one]
+    """Times of an entry's schedules, those of params.yaml by their names; none of what is switched off."""
+    found = []
+    for one in schedules or []:
+        match = NAMED.fullmatch(str(one.get("cron", "")).strip())
+        found.append(getattr(named, match[1], None) if match else one.get("cron"))
+    return [cron for cron in found if cron]

@@ -38,7 +38,7 @@ def test_what_is_spoiled_is_told_with_its_remedy(deployed_workspace: Path, capsy
     receipts.parent.mkdir(parents=True, exist_ok=True)
     with sqlite3.connect(receipts) as connection:
         connection.execute(
-            "CREATE TABLE answers AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
+            "CREATE TABLE spoiled AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) "
             "SELECT i, hex(randomblob(400)) FROM n"
         )
     connection.close()

@@ -92,7 +92,8 @@ def test_what_is_plotted_is_there_for_every_domain(laboratory: Path) -> None:
         wanted = [about["x"], *(about["y"] if isinstance(about["y"], list) else [about["y"]])]
         assert set(wanted) <= set(columns), file
     with chdir(laboratory), Repo() as repo:
-        shown = repo.plots.show()["workspace"]["sources"]["data"]
+        whole = repo.plots.show()
+        shown = whole["workspace"]["sources"]["data"]
     assert {file for file, _ in declared} == {file for file, one in shown.items() if one.get("data")}
 
 

@@ -143,7 +143,7 @@ class Desk:
         unit: by whom or what a canary's share is drawn, such as the customer's id. Headers tell the step by which the
         answer came and the id of its receipt.
         """
-        found = self.at_hand(question, unit, arguments)
+        found = self.at_hand(question, unit, arguments, pick)
         if found is None:
             found = await run_in_threadpool(self._counted, self._found, question, unit, arguments, pick)
         headers = await self.told(found, question, arguments, pick)
@@ -228,7 +228,7 @@ class Desk:
             with suppress(RuntimeError):  # the server is going down; what is gathered is written at the end
                 self._counts.submit(self._count, self.live.flush)
 
-    def at_hand(self, question: str, unit: str | None, arguments: Mapping[str, Any]) -> Found | None:
+    def at_hand(self, question: str, unit: str | None, arguments: Mapping[str, Any], pick: Pick | None) -> Found | None:
         """An answer that was given or made before, without waiting for anything."""
         first = self.lineup.first(unit)
         if first is None:
@@ -240,9 +240,11 @@ class Desk:
             return None
         if state is None:
             return None
-        titles, name = self.catalogue.stamp(), _name(step, answers, question, arguments)
+        titles, name = self.catalogue.stamp(), _name(step, answers, question, arguments, pick)
         one = self.memo.get(name, state, titles)
-        if one is None and self.ahead is not None and trial is None:  # times of answers are compared in a trial
+        if (
+            one is None and self.ahead is not None and pick is not None and trial is None
+        ):  # times of answers are compared in a trial
             one = self.ahead.find(answers, state, titles, question, arguments, step)
             if one is not None:
                 self.memo.put(name, one)
@@ -259,7 +261,7 @@ class Desk:
             state = None
             with suppress(Exception):  # reading meets the same, and tells
                 state = answers.features.state if answers.features else None
-            titles, name = self.catalogue.stamp(), _name(step, answers, question, arguments)
+            titles, name = self.catalogue.stamp(), _name(step, answers, question, arguments, pick)
             one = self.memo.get(name, state, titles)
             if one is None:
                 begun = time.perf_counter()
@@ -391,9 +393,11 @@ class Desk:
             log.error("%s: what answers show cannot be counted: %s", self.lineup.domain.name, error)
 
 
-def _name(step: str, answers: Answers, question: str, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What an answer is remembered by."""
-    return step, answers.name, question, to_json(arguments)
+def _name(
+    step: str, answers: Answers, question: str, arguments: Mapping[str, Any], pick: Pick | None
+) -> tuple[Any, ...]:
+    """What an answer is remembered by; the whole of it and what is picked of it are two."""
+    return step, answers.name, question, pick is None, to_json(arguments)
 
 
 def _text(told: Any) -> bytes:

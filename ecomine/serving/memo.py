@@ -34,7 +34,7 @@ class Memo:
     """The answers that were asked for last, in so many megabytes; safe from several threads."""
 
     def __init__(self, megabytes: float) -> None:
-        self._room = int(megabytes * 1e6)
+        self._room = self._whole = int(megabytes * 1e6)
         self._known: OrderedDict[Hashable, Remembered] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -49,7 +49,7 @@ class Memo:
 
     def put(self, name: Hashable, one: Remembered) -> None:
         """Remember an answer, unless it is not known what it came from."""
-        if one.state is None or len(one.body) > self._room // 10:
+        if one.state is None or len(one.body) > self._whole // 10:
             return
         with self._lock:
             before = self._known.pop(name, None)

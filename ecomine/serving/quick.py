@@ -73,7 +73,7 @@ class Quick:
             except EcomineError:
                 return False
             scope["key"] = key
-        found = way.desk.at_hand(asked.question, asked.unit, asked.arguments)
+        found = way.desk.at_hand(asked.question, asked.unit, asked.arguments, asked.pick)
         if found is None:
             return False
         headers = await way.desk.told(found, asked.question, asked.arguments, asked.pick)

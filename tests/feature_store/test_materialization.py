@@ -216,7 +216,7 @@ def test_one_version_stays(stored: Path, online: dict[str, object]) -> None:
     for _ in range(3):
         materialize(stored)
         after = set(names(str(online["url"]), str(online["prefix"])))
-        assert len(after) == len(before) == (2 if online["kind"] == "postgres" else 7)
+        assert len(after) == len(before) == (2 if online["kind"] == "postgres" else 8)
     assert content(stored).keys() == {"receipt.json"} and str(online["url"]).encode() not in content(stored)
 
 
