@@ -5,7 +5,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
 
@@ -49,3 +54,17 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def eventually(ask: Callable[[], T | None], seconds: float = 180, pause: float = 0.5) -> T:
+    """The first answer that is not None, asked again while nothing answers yet."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            answer = ask()
+            if answer is not None:
+                return answer
+        except OSError:
+            pass
+        time.sleep(pause)
+    raise AssertionError(f"no answer within {seconds:.0f} seconds")

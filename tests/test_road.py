@@ -4,16 +4,12 @@ import json
 import os
 import shutil
 import signal
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from ecomine.domains import DOMAINS
-from ecomine.stages import PIPELINE
 from tests.conftest import LENIENT, change_params, make_workspace
-from tests.shell import free_port, shell, start
+from tests.shell import shell, start
 
 pytestmark = pytest.mark.slow
 
@@ -97,63 +93,9 @@ def test_a_run_killed_at_three_places_ends_in_the_same_artifacts(travelled: tupl
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stdout.close()
-    done = shell(workspace, "ecomine", "run")  # as a Prefect flow, with a server for the time being
+    done = shell(workspace, "ecomine", "run", "--no-server")
     assert "Deployed: " in done.stdout and done.stderr == ""
     assert (workspace / "dvc.lock").read_bytes() == (reference / "dvc.lock").read_bytes()
     pointer = "deployments/recommendation/current.json"
     digests = [json.loads((folder / pointer).read_text())["digest"] for folder in (workspace, reference)]
     assert digests[0] == digests[1]
-
-
-def test_a_deployment_triggered_through_the_prefect_api_completes(tmp_path: Path) -> None:
-    workspace = dvc_workspace(tmp_path / "workspace")
-    port = free_port()
-    process = start(workspace, "ecomine", "up", "--port", str(port))
-    try:
-        deployment = _eventually(lambda: _call(port, "GET", "deployments/name/retrain/on-demand"))
-        options = deployment["parameter_openapi_schema"]["definitions"]["DomainName"]["enum"]
-        assert options == list(DOMAINS)
-        body = {"parameters": {"domains": ["recommendation"], "workspace": str(workspace)}}
-        created = _call(port, "POST", f"deployments/{deployment['id']}/create_flow_run", body)
-        final = _eventually(lambda: _ended(port, created["id"]))
-        assert final["type"] == "COMPLETED", final.get("message")
-        ran = _call(port, "POST", "task_runs/filter", {"flow_runs": {"id": {"any_": [created["id"]]}}})
-        assert {stage.name for stage in PIPELINE} <= {task["name"].split()[0] for task in ran}
-        artifacts = _call(port, "POST", "artifacts/filter", {"artifacts": {"key": {"any_": ["summary"]}}})
-        assert "Deployed: " in artifacts[0]["data"]
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-    assert "up to date" in shell(workspace, "dvc", "status").stdout
-
-
-def _call(port: int, method: str, path: str, body: dict | None = None) -> dict:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/{path}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def _ended(port: int, run: str) -> dict | None:
-    state = _call(port, "GET", f"flow_runs/{run}")["state"]
-    return state if state["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
-
-
-def _eventually(ask, seconds: float = 180) -> dict:
-    """The first answer that is not None, asked again while nothing answers yet."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            answer = ask()
-            if answer is not None:
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"no answer within {seconds:.0f} seconds")

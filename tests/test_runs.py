@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,7 +24,7 @@ from tests.conftest import LENIENT, PROJECT, bring_candidate, change_params, mak
 from tests.receivers import smtp_server, web_hook
 from tests.requirements import require
 from tests.servers import postgres_server
-from tests.shell import environment, free_port
+from tests.shell import environment, eventually, free_port
 from tests.test_lock import HOLD
 
 pytestmark = pytest.mark.slow
@@ -87,7 +86,7 @@ def prefect() -> Iterator[Prefect]:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            _eventually(lambda: prefect.call("GET", "health") or None)
+            eventually(lambda: prefect.call("GET", "health") or None)
             yield prefect
         finally:
             server.terminate()
@@ -144,7 +143,7 @@ def test_a_killed_worker_and_the_runs_missed_meanwhile_end_as_one_run_that_finis
             steps = {step["name"]: step["state_type"] for step in prefect.call("POST", "task_runs/filter", asked)}
             return True if steps.get(f"train {NAME}") == "RUNNING" else None
 
-        _eventually(training, pause=0.1)
+        eventually(training, pause=0.1)
         held = lock.holder(Store(workspace))
         assert held is not None
         assert held.does == f"retrain {killed['name']}"
@@ -161,7 +160,7 @@ def test_a_killed_worker_and_the_runs_missed_meanwhile_end_as_one_run_that_finis
         ]
         worker = prefect.worker()
         try:
-            final = _eventually(lambda: _ended(prefect, missed))
+            final = eventually(lambda: _ended(prefect, missed), 900)
         finally:
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
@@ -349,17 +348,3 @@ def _scheduled(moment: datetime) -> dict[str, Any]:
 def _ended(prefect: Prefect, runs: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     states = [prefect.state(run["id"]) for run in runs]
     return None if any(state["type"] in UNFINISHED for state in states) else states
-
-
-def _eventually(ask: Callable[[], T | None], seconds: float = 900, pause: float = 0.5) -> T:
-    """The first answer that is not None, asked again while nothing answers yet."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            answer = ask()
-            if answer is not None:
-                return answer
-        except OSError:
-            pass
-        time.sleep(pause)
-    raise AssertionError(f"no answer within {seconds:.0f} seconds")

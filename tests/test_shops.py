@@ -84,7 +84,7 @@ def test_run_with_another_source_is_recorded_apart(workspace: Path) -> None:
         simulation={"users": 60, "items": 60, "days": 75},
     )
     before = shell(workspace, "dvc", "status", "--json").stdout
-    done = shell(workspace, "ecomine", "run", "--source", "simulated")
+    done = shell(workspace, "ecomine", "run", "--source", "simulated", "--no-server")
     assert "Deployed: " in done.stdout
     assert "up to date" in shell(workspace / "shops/simulated", "dvc", "status").stdout
     assert shell(workspace, "dvc", "status", "--json").stdout == before

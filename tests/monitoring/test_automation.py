@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.shell import free_port, shell, start
-from tests.test_road import _eventually
+from tests.shell import eventually, free_port, shell, start
 
 LOOKS = """
 import sys
@@ -40,7 +39,7 @@ def api() -> Iterator[str]:
     address = f"http://127.0.0.1:{port}/api"
     server = start(Path(), sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui")
     try:
-        _eventually(lambda: _get(address, "health"))
+        eventually(lambda: _get(address, "health"))
         yield address
     finally:
         os.killpg(server.pid, signal.SIGTERM)
@@ -71,7 +70,7 @@ def test_an_alarm_starts_training_of_its_domain_once(shop: Path, api: str) -> No
     assert "made the automation `retrain on drift: turned" in served and "recommendation: is trained again" in served
     assert "automation" not in again, "it is there and as it should be"
     assert "ALARM" not in again, "the alarm was told"
-    (run,) = _eventually(_some(lambda: _post(api, "flow_runs/filter", {"flows": {"name": {"any_": ["retrain"]}}})), 30)
+    (run,) = eventually(_some(lambda: _post(api, "flow_runs/filter", {"flows": {"name": {"any_": ["retrain"]}}})), 30)
     assert run["parameters"]["domains"] == ["recommendation"]
     assert run["parameters"]["workspace"] == str(shop)
     (event,) = _post(api, "events/filter", {"filter": {"event": {"name": ["ecomine.drift"]}}})["events"][:1]
