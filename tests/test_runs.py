@@ -329,13 +329,13 @@ def test_a_run_waits_for_the_one_at_work_and_gives_up_in_the_end(tmp_path: Path)
 
 
 def _bytes(workspace: Path) -> dict[str, bytes]:
-    """Everything in a workspace but who holds its lock, and the pages, which were not made at first."""
+    """Everything in a workspace but who holds its lock, and the pages with their key, not made at first."""
     files = [path for path in workspace.rglob("*") if path.is_file()]
     named = {path.relative_to(workspace).as_posix(): path for path in files}
     return {
         name: path.read_bytes()
         for name, path in named.items()
-        if name != layout.LOCK and not name.startswith(f"{layout.REPORTS}/")
+        if name not in (layout.LOCK, layout.PSEUDONYM_KEY) and not name.startswith(f"{layout.REPORTS}/")
     }
 
 
