@@ -101,16 +101,19 @@ def test_a_retraining_with_a_changed_setting_from_form_to_gate(
 
     page.get_by_role("button", name="Add item").click()
     # The first textarea of the page is another field's until the new item is drawn.
-    page.locator(".schema-form-property-array-item textarea").fill("recommendation.max_depth=3")
+    setting = page.locator(".schema-form-property-array-item textarea")
+    setting.fill("recommendation.max_depth=3")
     page.locator(".p-select-button__icon").first.click()
     options = page.locator(".p-select-option")
     assert options.all_inner_texts() == list(DOMAINS)
     options.filter(has_text="recommendation").click()
     page.keyboard.press("Escape")
     page.screenshot(path=screenshots / "1-form.png", full_page=True)
-    page.get_by_role("button", name="Submit").click()
+    expect(setting).to_have_value("recommendation.max_depth=3")
+    with page.expect_response("**/create_flow_run") as created:
+        page.get_by_role("button", name="Submit").click()
 
-    page.locator('a[href*="/runs/flow-run/"]').first.click()
+    page.goto(f"{address}/runs/flow-run/{created.value.json()['id']}")
     state = page.locator(".state-badge").first
     expect(state).to_have_text(re.compile("Completed|Failed|Crashed"), timeout=PATIENCE)
     expect(state).to_have_text("Completed", timeout=1)
