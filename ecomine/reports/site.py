@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +20,7 @@ from ecomine.reports import ads, cards, charts, inventory, pricing, profiling, r
 from ecomine.reports.language import NAMES
 from ecomine.reports.material import Material
 from ecomine.reports.page import WORDS, Chart, Column, Page, absent, shown
+from ecomine.store import replacing
 
 if TYPE_CHECKING:
     from ecomine.stages import Context
@@ -34,6 +37,8 @@ PAGES: Mapping[str, Callable[[Material], Page]] = {
 
 FOLDER = Path(__file__).parent
 START = "index"
+END = "\n})();\n"
+"""Last line of the bundled script."""
 
 
 def write(context: "Context") -> list[Path]:
@@ -179,11 +184,26 @@ def _assets(context: "Context") -> Iterator[Path]:
 
 @lru_cache(maxsize=1)
 def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one script, from a Python package: no page asks a network for it."""
+    """Vega, Vega-Lite and Vega-Embed in one script, from a Python package: no page asks a network for it.
+
+    Bundled once for all workspaces of a user, into the folder of caches (XDG Base Directory Specification).
+    """
+    try:
+        kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecomine/vega.js"
+        if kept.exists() and (text := kept.read_text()).startswith(_mark()) and text.endswith(END):
+            return text
+    except (OSError, RuntimeError, ValueError):  # no home, or nothing that can be read there
+        return _bundled()
+    text = _bundled()
+    with suppress(OSError), replacing(kept) as new:
+        new.write_text(text)
+    return text
+
+
+def _bundled() -> str:
     from vl_convert import javascript_bundle
 
-    bundled = str(javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-    return f"{_mark()}\n(function () {{\n{bundled}\n}})();\n"
+    return f"{_mark()}\n(function () {{\n{javascript_bundle('window.vegaEmbed = vegaEmbed;')}{END}"
 
 
 def _mark() -> str:

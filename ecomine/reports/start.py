@@ -199,24 +199,37 @@ def _gain(material: Material, domain: str, digest: str) -> float | None:
 
 
 def _monitoring(material: Material) -> Section:
-    """The last report of monitoring, as far as it is a table of signals; nothing without it."""
+    """Alarms and readings by domain, as the last look of monitoring found them; nothing without one."""
     text, column, said = material.text, material.column, material.read(layout.MONITORING_REPORT)
-    if not isinstance(said, dict):
+    if not said or not said["domains"]:
         return Section(text("start.monitoring"))
-    rows = [
-        {"domain": str(domain), "signal": str(signal), "value": value}
-        for domain, signals in sorted(said.get("domains", {}).items())
-        for signal, value in sorted(signals.items())
-        if isinstance(value, int | float | bool | str)
-    ]
+    rows = []
+    for domain, one in sorted(said["domains"].items()):
+        alarms = [alarm for alarm in said["alarms"] if alarm["domain"] == domain]
+        rows.append(
+            {
+                "domain": material.or_text(f"site.{domain}", text("start.shop")),
+                "alarms": len(alarms),
+                "bad": sum(signal["bad"] for signal in one["signals"]),
+                "signals": len(one["signals"]),
+                "window": (one["window"] or "")[:10],
+                "why": "; ".join(f"{alarm['name']}: {alarm['why']}" for alarm in alarms) or one["note"],
+            }
+        )
     columns = {
-        "domain": column("start.domain"), "signal": column("start.signal", "english"),
-        "value": column("site.value", "number"),
+        "domain": column("start.domain"), "alarms": column("start.alarms", "count"),
+        "bad": column("start.bad", "count"), "signals": column("start.signals", "count"),
+        "window": column("start.window"), "why": column("start.alarm_why", "english"),
     }  # fmt: skip
-    table = Table(
-        "monitoring", text("start.monitoring"), pd.DataFrame(rows, columns=list(columns), dtype=object), columns
+    frame = pd.DataFrame(rows, columns=list(columns))
+    counts = frame.columns.isin(["alarms", "bad", "signals"])
+    sources = pd.DataFrame(
+        [[layout.MONITORING_REPORT if one else "" for one in counts]] * len(frame), columns=frame.columns
     )
-    return Section(text("start.monitoring"), text("start.monitoring_text") if rows else "", [table] if rows else [])
+    about = text("start.monitoring_text", alarms=len(said["alarms"]), date=str(said["as_of"])[:10])
+    return Section(
+        text("start.monitoring"), about, [Table("monitoring", text("start.monitored"), frame, columns, sources)]
+    )
 
 
 def _links(material: Material) -> Section:

@@ -14,25 +14,46 @@ from tests.conftest import change_params
 from tests.serving.server import serving
 
 MOST_BYTES = 3_000_000
+CHECKED_TWICE = ("index.zh.html", "recommendation.zh.html")
+"""Pages that axe looks at in Chinese too."""
+LATER_ROWS = "tbody tr:nth-child(n + 9)"
+
+
+@contextmanager
+def tab(browser: Browser, **context: object) -> Iterator[Page]:
+    """One tab for pages one after another, in a context of its own."""
+    inside = browser.new_context(**context)  # type: ignore[arg-type]
+    yield inside.new_page()
+    inside.close()
+
+
+@contextmanager
+def shown(page: Page, address: str) -> Iterator[Page]:
+    """A page whose charts are all drawn; fails for a word of complaint and for a request to elsewhere."""
+    heard: list[str] = []
+    asked: list[str] = []
+    listeners = {
+        "console": lambda message: heard.append(message.text) if message.type in ("error", "warning") else None,
+        "pageerror": lambda error: heard.append(str(error)),
+        "request": lambda request: asked.append(request.url),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)  # type: ignore[call-overload]
+    page.goto(address)
+    page.wait_for_function("document.documentElement.dataset.drawn !== undefined")
+    yield page
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    own = address.rsplit("/", 1)[0] if address.startswith("file:") else "/".join(address.split("/")[:3])
+    assert not heard, f"{address}: {heard}"
+    assert all(url.startswith((own, "data:", "blob:")) for url in asked), asked
 
 
 @contextmanager
 def opened(browser: Browser, address: str, **context: object) -> Iterator[Page]:
-    """A page whose charts are all drawn; fails for a word of complaint and for a request to elsewhere."""
-    inside = browser.new_context(**context)  # type: ignore[arg-type]
-    page = inside.new_page()
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(address)
-    page.wait_for_function("document.documentElement.dataset.drawn !== undefined")
-    yield page
-    own = address.rsplit("/", 1)[0] if address.startswith("file:") else "/".join(address.split("/")[:3])
-    assert not heard, f"{address}: {heard}"
-    assert all(url.startswith((own, "data:", "blob:")) for url in asked), asked
-    inside.close()
+    """`shown` in a tab of its own."""
+    with tab(browser, **context) as page, shown(page, address):
+        yield page
 
 
 def kept(page: Page, name: str) -> None:
@@ -47,8 +68,12 @@ def pages(workspace: Path) -> list[Path]:
 
 
 def faults(page: Page, **options: object) -> list[dict]:
-    """What axe finds wrong; it must not fetch style sheets itself, which files may not."""
-    return Axe().run(page, options={"preload": False, **options}).response["violations"]
+    """What axe finds wrong; it must not fetch style sheets itself, which files may not.
+
+    Later rows of a table are made like the first ones, and would take most of the time. What is fine stays in the page.
+    """
+    asked = {"preload": False, "resultTypes": ["violations"], **options}
+    return Axe().run(page, {"exclude": [[LATER_ROWS]]}, asked).response["violations"]
 
 
 def check_drawn(page: Page, name: str) -> None:
@@ -68,25 +93,28 @@ def check_drawn(page: Page, name: str) -> None:
 def test_every_page_opens_is_drawn_and_is_open_to_all(browser: Browser, sites: list[Path]) -> None:
     seen: set[str] = set()
     charts = 0
-    for workspace in sites:
-        loaded = sum(file.stat().st_size for file in (workspace / "reports/assets").iterdir())
-        for file in pages(workspace):
-            if file.name in seen and not file.name.startswith("index"):
-                continue
-            seen.add(file.name)
-            assert file.stat().st_size + loaded < MOST_BYTES
-            with opened(browser, file.as_uri(), viewport={"width": 1280, "height": 900}) as page:
-                check_drawn(page, file.name)
-                charts += page.locator("figure.chart").count()
-                if ".zh." not in file.name:
-                    found = faults(page)
-                    grave = [
-                        (one["id"], one["nodes"][0]["html"][:200])
-                        for one in found
-                        if one["impact"] in ("serious", "critical")
-                    ]
-                    assert not grave, f"{file.name}: {grave}"
-                kept(page, file.stem)
+    with tab(browser, viewport={"width": 1280, "height": 900}) as one:
+        for workspace in sites:
+            loaded = sum(file.stat().st_size for file in (workspace / "reports/assets").iterdir())
+            for file in pages(workspace):
+                new = file.name not in seen
+                if not new and not file.name.startswith("index"):
+                    continue
+                seen.add(file.name)
+                assert file.stat().st_size + loaded < MOST_BYTES
+                with shown(one, file.as_uri()) as page:
+                    check_drawn(page, file.name)
+                    charts += page.locator("figure.chart").count()
+                    # What is a fault in one language is one in the other; two pages stand for the template.
+                    if new and (".zh." not in file.name or file.name in CHECKED_TWICE):
+                        found = faults(page)
+                        grave = [
+                            (fault["id"], fault["nodes"][0]["html"][:200])
+                            for fault in found
+                            if fault["impact"] in ("serious", "critical")
+                        ]
+                        assert not grave, f"{file.name}: {grave}"
+                    kept(page, file.stem)
     domains = {"profiling", "recommendation", "ads", "pricing", "risk", "inventory"}
     wanted = {f"{one}{more}.html" for one in domains for more in ("", ".zh", ".card", ".card.zh")}
     assert wanted | {"index.html", "index.zh.html"} <= seen
@@ -94,16 +122,16 @@ def test_every_page_opens_is_drawn_and_is_open_to_all(browser: Browser, sites: l
 
 
 def test_a_phone_and_a_dark_room(browser: Browser, site: Path) -> None:
-    for name in ("index", "profiling", "recommendation"):
-        file = site / f"reports/{name}.html"
-        with opened(browser, file.as_uri(), viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
-            check_drawn(page, name)
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} is wider than a phone"
-            paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert max(int(part) for part in paper[4:-1].split(",")) < 60
-            pale = faults(page, runOnly=["color-contrast"])
-            assert not pale, pale[0]["nodes"][0]["html"]
-            kept(page, f"{name}-phone-dark")
+    with tab(browser, viewport={"width": 390, "height": 844}, color_scheme="dark") as one:
+        for name in ("index", "profiling", "recommendation"):
+            with shown(one, (site / f"reports/{name}.html").as_uri()) as page:
+                check_drawn(page, name)
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} is wider than a phone"
+                paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert max(int(part) for part in paper[4:-1].split(",")) < 60
+                pale = faults(page, runOnly=["color-contrast"])
+                assert not pale, pale[0]["nodes"][0]["html"]
+                kept(page, f"{name}-phone-dark")
 
 
 def test_tables_are_sorted_filtered_and_taken_away(browser: Browser, site: Path, tmp_path: Path) -> None:

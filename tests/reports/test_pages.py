@@ -10,8 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ecomine import reports
+from ecomine import layout, reports
+from ecomine.monitoring.state import Signal
+from ecomine.monitoring.watch import SHOP, Alarm, Look, Watched
+from ecomine.reports import site as pages
+from ecomine.reports import start
 from ecomine.reports.language import TEXTS
+from ecomine.reports.material import Material
 from ecomine.reports.page import shown
 from ecomine.stages import Context, run
 
@@ -118,6 +123,39 @@ def test_pages_that_fail_whole_are_no_reason_to_fail(site: Path, tmp_path: Path)
     heard: list[str] = []
     run("report", None, Context.of(broken, heard.append))
     assert "ecomine stage report" in heard[-1] and "not touched" in heard[-1]
+
+
+def test_the_start_page_counts_alarms_by_decision(site: Path, tmp_path: Path) -> None:
+    workspace = Path(shutil.copytree(site, tmp_path / "watched"))
+    signals = [Signal("scores", name, 0.4, 0.2, bad, "PSI 0.40") for name, bad in (("score", True), ("rank", False))]
+    alarms = [Alarm("ads", "a" * 64, "scores", "score", "2024-04-22T00:00:00", "PSI 0.40", True)]
+    watched = [
+        Watched("ads", "a" * 64, "2024-04-22T00:00:00", signals, alarms),
+        Watched("profiling", "b" * 64, "", [], [], "no window is complete"),
+        Watched(SHOP, "", "2024-04-22T20:00:00", signals[1:], []),
+    ]
+    context = Context.of(workspace)
+    look = Look(context.as_of, 1, watched)
+    context.store.write_json(layout.MONITORING_REPORT, look.document())
+    section = next(one for one in start.page(Material(context, "en")).sections if one.title == "Monitoring")
+    table = section.parts[0].frame.set_index("domain")
+    assert table.index.tolist() == ["Campaigns", "Customers", "Shop as a whole"]
+    assert table[["alarms", "bad", "signals"]].to_numpy().tolist() == [[1, 1, 2], [0, 0, 0], [0, 0, 1]]
+    assert table["why"].tolist() == ["score: PSI 0.40", "no window is complete", ""]
+    assert section.text.endswith("One bad reading is no alarm yet.") and ": 1. " in section.text
+
+
+def test_the_script_is_bundled_once_and_a_cut_copy_is_not_taken(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    whole, kept = (site / "reports/assets/vega.js").read_text(), tmp_path / "ecomine/vega.js"
+    kept.parent.mkdir()
+    kept.write_text(whole[:1000])
+    assert pages._vega.__wrapped__() == whole == kept.read_text()
+    written = kept.stat().st_mtime_ns
+    assert pages._vega.__wrapped__() == whole
+    assert kept.stat().st_mtime_ns == written
 
 
 def _worse(metrics: dict) -> dict:
