@@ -26,7 +26,7 @@ run: install
 	@ecomine run $(DOMAINS) $(if $(SOURCE),--source $(SOURCE))
 
 test: install
-	@python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: install
 	@ruff check .

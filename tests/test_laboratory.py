@@ -91,10 +91,6 @@ def test_what_is_plotted_is_there_for_every_domain(laboratory: Path) -> None:
             columns = next(csv.reader(table))
         wanted = [about["x"], *(about["y"] if isinstance(about["y"], list) else [about["y"]])]
         assert set(wanted) <= set(columns), file
-    with chdir(laboratory), Repo() as repo:
-        whole = repo.plots.show()
-        shown = whole["workspace"]["sources"]["data"]
-    assert {file for file, _ in declared} == {file for file, one in shown.items() if one.get("data")}
 
 
 def test_data_and_models_come_back_from_a_remote_in_a_fresh_clone(laboratory: Path, tmp_path: Path) -> None:

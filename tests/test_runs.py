@@ -143,7 +143,7 @@ def test_a_killed_worker_and_the_runs_missed_meanwhile_end_as_one_run_that_finis
             steps = {step["name"]: step["state_type"] for step in prefect.call("POST", "task_runs/filter", asked)}
             return True if steps.get(f"train {NAME}") == "RUNNING" else None
 
-        eventually(training, pause=0.1)
+        eventually(training, 900, 0.1)
         held = lock.holder(Store(workspace))
         assert held is not None
         assert held.does == f"retrain {killed['name']}"
