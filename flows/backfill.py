@@ -27,14 +27,7 @@ def fill_day(day: date, domains: list[str], workspace: str) -> dict[str, str]:
     return became
 
 
-@flow(
-    name="backfill",
-    log_prints=False,
-    validate_parameters=True,
-    persist_result=False,
-    on_failure=[notices.told_end],
-    on_crashed=[notices.told_end],
-)
+@flow(name="backfill", **notices.TOLD)
 @one_writer
 def backfill(
     first: date,

@@ -17,8 +17,7 @@ TOO_LONG = 3600
 """Seconds: a version loads, answers and is compared in minutes."""
 
 
-@flow(name="deploy", timeout_seconds=TOO_LONG, persist_result=False,
-      on_failure=[notices.told_end], on_crashed=[notices.told_end])  # fmt: skip
+@flow(name="deploy", timeout_seconds=TOO_LONG, **notices.TOLD)
 @one_writer
 def deploy(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[valid-type]
     """Put the candidate of a domain in the champion's place, if it passed its gate.
@@ -36,8 +35,7 @@ def deploy(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[va
         notices.told_change(notices.DEPLOYED, name, digest, context.store.workspace)
 
 
-@flow(name="rollback", timeout_seconds=TOO_LONG, persist_result=False,
-      on_failure=[notices.told_end], on_crashed=[notices.told_end])  # fmt: skip
+@flow(name="rollback", timeout_seconds=TOO_LONG, **notices.TOLD)
 @one_writer
 def rollback(domain: DomainName, workspace: str = ".") -> None:  # type: ignore[valid-type]
     """Go back to the version that was deployed before.

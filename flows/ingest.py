@@ -3,9 +3,8 @@
 from datetime import date
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from ecomine import layout
 from ecomine.stages import PIPELINE, Context
@@ -13,13 +12,6 @@ from flows import notices, stage_tasks
 from flows.one_writer import one_writer
 from flows.patience import patient
 from flows.progress import tell
-from flows.walk import Finished, recorded
-
-
-@task(task_run_name="record with DVC", cache_policy=NO_CACHE, persist_result=False)
-def record_with_dvc(workspace: str, finished: Finished) -> None:
-    """Commit what was made to DVC."""
-    recorded(Path(workspace), finished, tell())
 
 
 def refresh(context: Context, as_of: date | None) -> None:
@@ -33,19 +25,12 @@ def refresh(context: Context, as_of: date | None) -> None:
                 finished.append((stage.name, None))
     finally:
         if finished and as_of is None:
-            patient(record_with_dvc, runs)(str(folder), finished)
+            patient(stage_tasks.record_with_dvc, runs)(str(folder), finished)
         elif finished:
             context.say(f"not recorded with DVC: this was as of {as_of}, which params.yaml does not say")
 
 
-@flow(
-    name="ingest",
-    log_prints=False,
-    validate_parameters=True,
-    persist_result=False,
-    on_failure=[notices.told_end],
-    on_crashed=[notices.told_end],
-)
+@flow(name="ingest", **notices.TOLD)
 @one_writer
 def ingest(as_of: date | None = None, workspace: str = ".") -> None:
     """Read what is new in the shop's tables, clean and validate it, and bring the features up to date.

@@ -11,11 +11,11 @@ from ecomine.lock import holder
 from ecomine.monitoring.report import HEADER, rows, told
 from ecomine.stages import Context
 from flows import automation, overlaps
-from flows.notices import DRIFT, notify, told_end
+from flows.notices import DRIFT, TOLD, notify
 from flows.progress import tell
 
 
-@flow(name="monitor", validate_parameters=True, persist_result=False, on_failure=[told_end], on_crashed=[told_end])
+@flow(name="monitor", **TOLD)
 def monitor(retrain: bool = True, workspace: str = ".") -> State[None] | None:
     """Compare what happens in the shop with what the deployed versions were trained on.
 

@@ -75,6 +75,16 @@ def told_end(flow: Flow[Any, Any], run: FlowRun, state: State[Any]) -> None:
     notify(f"{flow.name} {what}", f"{body}\n{address or f'flow run {run.name}'}", kind, workspace)
 
 
+TOLD: dict[str, Any] = {
+    "log_prints": False,
+    "validate_parameters": True,
+    "persist_result": False,
+    "on_failure": [told_end],
+    "on_crashed": [told_end],
+}
+"""How every flow of ours is declared: nothing is handed on but by files, and a bad end is told."""
+
+
 def told_change(kind: str, domain: str, digest: str, workspace: Path) -> None:
     """Say that another version of a domain answers from now on. kind: DEPLOYED or ROLLED_BACK."""
     subject = f"{domain}: {digest[:12]} is deployed" if kind == DEPLOYED else f"{domain}: back to {digest[:12]}"

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from ecomine.changes import change
 from ecomine.stages import Context, steps
@@ -17,25 +16,12 @@ from flows.one_writer import one_writer
 from flows.patience import patient
 from flows.progress import Progress, tell
 from flows.shown import link_pages, show
-from flows.walk import Finished, Way, recorded, walk
+from flows.walk import Way, walk
 
 __all__ = ["DomainName", "retrain"]
 
 
-@task(task_run_name="record with DVC", cache_policy=NO_CACHE, persist_result=False)
-def record_with_dvc(workspace: str, finished: Finished) -> None:
-    """Commit what was made to DVC."""
-    recorded(Path(workspace), finished, tell())
-
-
-@flow(
-    name="retrain",
-    log_prints=False,
-    validate_parameters=True,
-    persist_result=False,
-    on_failure=[notices.told_end],
-    on_crashed=[notices.told_end],
-)
+@flow(name="retrain", **notices.TOLD)
 @one_writer
 def retrain(
     domains: Sequence[DomainName] = (),  # type: ignore[valid-type]
@@ -68,7 +54,7 @@ def retrain(
 def _by_tasks(context: Context, domains: list[str], as_of: date | None) -> Way:
     """A task a step, with the patience of params.yaml; what was made is shown as it comes."""
     folder, runs, say = context.store.workspace, context.params.runs, context.say
-    step, record = stage_tasks.one(folder, runs, as_of), patient(record_with_dvc, runs)
+    step, record = stage_tasks.one(folder, runs, as_of), patient(stage_tasks.record_with_dvc, runs)
     road = [(stage.name, domain) for stage, domain in steps(domains) if stage.tracked]
     last = {domain: name for name, domain in road}
     progress = Progress(len(road))

@@ -26,14 +26,7 @@ def score_domain(domain: str, workspace: str) -> Scored:
     return deployment.score(Context.of(Path(workspace), tell()), DOMAINS[domain])
 
 
-@flow(
-    name="score",
-    log_prints=False,
-    validate_parameters=True,
-    persist_result=False,
-    on_failure=[notices.told_end],
-    on_crashed=[notices.told_end],
-)
+@flow(name="score", **notices.TOLD)
 @one_writer
 def score(
     domains: Sequence[DomainName] = (),  # type: ignore[valid-type]

@@ -16,14 +16,7 @@ Items = Annotated[int, Field(ge=8)]
 Days = Annotated[int, Field(ge=1)]
 
 
-@flow(
-    name="simulate",
-    log_prints=False,
-    validate_parameters=True,
-    persist_result=False,
-    on_failure=[notices.told_end],
-    on_crashed=[notices.told_end],
-)
+@flow(name="simulate", **notices.TOLD)
 def simulate(
     days: Days = 180, users: Users = 250, items: Items = 1200, shop: str = "simulated", workspace: str = "."
 ) -> None:

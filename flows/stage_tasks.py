@@ -14,7 +14,7 @@ from ecomine.params import RunParams
 from ecomine.stages import Context, run
 from flows.patience import patient
 from flows.progress import tell
-from flows.walk import Done, Road
+from flows.walk import Done, Finished, Road, recorded
 
 
 @task(task_run_name="{label}", cache_policy=NO_CACHE, persist_result=False)
@@ -28,6 +28,12 @@ def run_stage(
         engine = dataclasses.replace(context.params.engine, memory_limit=memory)
         context = dataclasses.replace(context, params=dataclasses.replace(context.params, engine=engine))
     run(stage, domain, context)
+
+
+@task(task_run_name="record with DVC", cache_policy=NO_CACHE, persist_result=False)
+def record_with_dvc(workspace: str, finished: Finished) -> None:
+    """Commit what was made to DVC."""
+    recorded(Path(workspace), finished, tell())
 
 
 def named(stage: str, domain: str | None) -> str:

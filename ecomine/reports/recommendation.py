@@ -299,7 +299,7 @@ def _pages(material: Material) -> Section:
         "effective": column("recommendation.effective", "count"), "why": column("site.why", "english"),
     }  # fmt: skip
     clicks = frame[frame["measure"] == frame["measure"].iloc[0]].dropna(subset=["value"])
-    clicks = clicks.assign(name=[f"{row.method} · {row.estimator}" for row in clicks.itertuples()])
+    clicks = clicks.assign(name=clicks["method"] + " · " + clicks["estimator"])
     drawn = charts.intervals(
         clicks, "name", text("site.method"), "value", "low", "high", text("recommendation.page_value")
     )

@@ -10,9 +10,9 @@ import pytest
 
 from ecomine import deployment
 from ecomine.domains import DOMAINS
-from ecomine.serving.desk import Split
 from ecomine.serving.receipts import Receipts
 from ecomine.serving.replay import Replayer
+from ecomine.serving.split import Split
 from ecomine.stages import Context, run
 from ecomine.store import Store
 from tests.conftest import change_params

@@ -12,11 +12,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 from ecomine.ads import placing, policy
 from ecomine.ads.features import NONE
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Pick, Plain, Question, Split
+from ecomine.serving.desk import Desk, Pick, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
 from ecomine.serving.seat import Answers
+from ecomine.serving.split import Split
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
 CampaignId = Annotated[str, Field(min_length=1, max_length=200, description="the campaign")]

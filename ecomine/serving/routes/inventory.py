@@ -11,11 +11,12 @@ from ecomine.inventory.law import QUANTILES
 from ecomine.inventory.policy import restock
 from ecomine.inventory.replenishment import LONGEST_COVER
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question, Split
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
 from ecomine.serving.seat import Answers
+from ecomine.serving.split import Split
 
 Units = Annotated[float, Field(ge=0, le=1e9)]
 

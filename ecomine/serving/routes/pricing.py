@@ -12,11 +12,12 @@ from ecomine.pricing.panel import RIVAL
 from ecomine.pricing.policies import Known
 from ecomine.pricing.policy import items_of, suggest
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question, Split
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError, Problem
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
 from ecomine.serving.seat import Answers
+from ecomine.serving.split import Split
 
 Money = Annotated[float, Field(ge=1e-4, le=1e9)]
 

@@ -15,12 +15,13 @@ from ecomine.deployment import Bundle
 from ecomine.recommendation.policy import BOUGHT, barred
 from ecomine.serving.ahead import Recipe
 from ecomine.serving.catalogue import Catalogue
-from ecomine.serving.desk import Desk, Plain, Question, Split
+from ecomine.serving.desk import Desk, Plain, Question
 from ecomine.serving.errors import PROBLEMS, BadRequestError
 from ecomine.serving.moment import Moment
 from ecomine.serving.published import Published
 from ecomine.serving.quick import Asked, Short
 from ecomine.serving.seat import Answers
+from ecomine.serving.split import Split
 
 UserId = Annotated[str, Field(min_length=1, max_length=200, description="the customer", examples=["1"])]
 Length = Annotated[int, Field(ge=1, le=1000, description="products wanted, at most as many as the model decides on")]
