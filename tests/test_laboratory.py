@@ -4,6 +4,7 @@ A workspace is made fit for experiments, then one domain's setting is changed: b
 """
 
 import csv
+import json
 import shutil
 import subprocess
 from contextlib import chdir
@@ -91,6 +92,9 @@ def test_what_is_plotted_is_there_for_every_domain(laboratory: Path) -> None:
             columns = next(csv.reader(table))
         wanted = [about["x"], *(about["y"] if isinstance(about["y"], list) else [about["y"]])]
         assert set(wanted) <= set(columns), file
+    shown = json.loads(shell(laboratory, "dvc", "plots", "show", "--json").stdout)["data"]
+    drawn = {file for file, (plot,) in shown.items() if plot["content"]["data"]["values"]}
+    assert {file for file, _ in declared} == drawn
 
 
 def test_data_and_models_come_back_from_a_remote_in_a_fresh_clone(laboratory: Path, tmp_path: Path) -> None:
